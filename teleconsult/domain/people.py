@@ -49,7 +49,9 @@ def parse_resident_id(text: str, *, today: date, allow_demo: bool = False) -> Re
     """
     number = re.sub(r"\s", "", text).upper()
     if not re.fullmatch(r"[0-9]{17}[0-9X]", number):
-        raise InvalidInput(N_("A resident ID number has 17 digits and a last digit or X."), field="resident_id")
+        raise InvalidInput(
+            N_("A resident ID number has 17 digits and a last digit or X."), field="resident_id"
+        )
     total = sum(int(digit) * weight for digit, weight in zip(number, _WEIGHTS, strict=False))
     if _CHECK[total % 11] != number[17]:
         raise InvalidInput(
