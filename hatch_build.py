@@ -11,5 +11,6 @@ class CatalogueHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         directory = f"{self.root}/teleconsult/translations"
-        CommandLineInterface().run(["pybabel", "--quiet", "compile", "--directory", directory])
+        arguments = ["pybabel", "--quiet", "compile", "--directory", directory]
+        CommandLineInterface().run(arguments)  # type: ignore[no-untyped-call]
         build_data["artifacts"].append("*.mo")
