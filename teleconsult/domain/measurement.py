@@ -172,7 +172,7 @@ _TO_CANONICAL: Mapping[tuple[str, str], tuple[Decimal, Decimal]] = {
 
 
 def convert(value: Decimal, unit: str, component: Component) -> Decimal:
-    """The value in the component's own UCUM unit, unrounded. Raises InvalidInput for a unit that does not fit."""
+    """The value in the component's own UCUM unit, unrounded. Raises InvalidInput if the unit does not fit."""
     if unit == component.unit:
         return value
     try:
@@ -215,9 +215,9 @@ _ELDERLY_YEARS = 65
 def target_below(code: str, age_years: int | None) -> Decimal | None:
     """The adult control target: a value is at target when it is *below* the number returned.
 
-    Source: 国家基本公共卫生服务规范（第三版）, hypertension (SBP < 140, 65 and over < 150, DBP < 90 mmHg) and type-2
-    diabetes (fasting glucose < 7.0 mmol/L, never a random one). None where the specification gives none,
-    and for people under 18.
+    Source: 国家基本公共卫生服务规范（第三版）, hypertension (SBP < 140, 65 and over < 150, DBP < 90
+    mmHg) and type-2 diabetes (fasting glucose < 7.0 mmol/L, never a random one). None where the specification
+    gives none, and for people under 18.
     """
     if age_years is not None and age_years < 18:
         return None

@@ -1,4 +1,4 @@
-"""What a node remembers about a plugin between two starts. It knows neither how a plugin is run nor the tables."""
+"""What a node remembers about a plugin between two starts. Neither how it is run nor where it is stored."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PluginStateStore(Protocol):
 
 
 class MemoryPluginStateStore:
-    """Records that live as long as the process: for tests and for `teleconsult plugins` without a database."""
+    """Records that live as long as the process: for tests and for commands without a database."""
 
     def __init__(self) -> None:
         self._records: dict[str, PluginRecord] = {}
