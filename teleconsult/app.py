@@ -1,0 +1,125 @@
+"""The application factory: one Flask application for one node, with its blueprints and live namespaces."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from babel.messages.mofile import read_mo
+from flask import Flask, Response, g, request, session, url_for
+from flask_babel import Babel, get_locale
+from flask_wtf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from teleconsult import __version__
+from teleconsult.http import errors, pages, security
+from teleconsult.services.node import Node
+
+PACKAGE = Path(__file__).parent
+LANGUAGES = ("zh", "en")
+
+
+def web_dir() -> Path:
+    """Templates, styles and modules: inside the wheel, or beside the package in a checkout."""
+    packaged = PACKAGE / "web"
+    return packaged if packaged.is_dir() else PACKAGE.parent / "web"
+
+
+def create_app(node: Node) -> Flask:
+    """The web application of a node. Starts no server and no worker."""
+    web = web_dir()
+    app = Flask(
+        "teleconsult",
+        static_folder=str(web),
+        static_url_path="/static",
+        template_folder=str(web / "templates"),
+    )
+    settings = node.settings
+    app.config.update(
+        SECRET_KEY=settings.secret_key or _kept_secret(settings.data_dir / "secret_key"),
+        SESSION_COOKIE_NAME=f"teleconsult_{settings.kind}_{node.node_id[-8:]}",  # ports share cookies: name each node
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.https or settings.tls_cert is not None,
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=settings.session_hours),
+        MAX_CONTENT_LENGTH=int(settings.max_upload_mb * 1024 * 1024) + 64 * 1024,
+        SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=30),
+        WTF_CSRF_TIME_LIMIT=None,  # the token lives as long as the session
+        BABEL_TRANSLATION_DIRECTORIES=str(PACKAGE / "translations"),
+        BABEL_DEFAULT_TIMEZONE="Asia/Shanghai",
+        TEMPLATES_AUTO_RELOAD=False,
+    )
+    app.extensions["teleconsult"] = node
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    if settings.trust_proxy:
+        hops = settings.trust_proxy
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    Babel(app, locale_selector=lambda: _language(node))
+    CSRFProtect(app)
+    security.init_app(app)
+    errors.init_app(app)
+    pages.init_app(app)
+    app.add_url_rule("/catalogue/<language>.json", "catalogue", security.public(catalogue))
+    app.context_processor(_template_words)
+    return app
+
+
+def _language(node: Node) -> str:
+    """The person's choice, else the node's. Never guessed from the browser: vehicles have shared tablets."""
+    chosen = session.get("language") if request else None
+    return chosen if chosen in LANGUAGES else node.settings.language
+
+
+def _template_words() -> dict[str, Any]:
+    locale = get_locale()
+    language = locale.language if locale else "zh"
+    return {
+        "language": language,
+        "static": static_url,
+        "t_catalogue_url": url_for("catalogue", language=language, v=__version__),
+        "version": __version__,
+        "actor": g.get("actor"),
+    }
+
+
+@lru_cache(maxsize=512)
+def _stamp(path: str) -> str:
+    file = web_dir() / path
+    return format(file.stat().st_mtime_ns & 0xFFFFFFFF, "x") if file.is_file() else "0"
+
+
+def static_url(path: str) -> str:
+    """The address of a file under web/, changed whenever the file changes."""
+    return f"/static/{path}?v={_stamp(path)}"
+
+
+def catalogue(language: str) -> Response:
+    """The translations that browser modules use, as a JSON object of English sentence → translation."""
+    return Response(json.dumps(translations(language), ensure_ascii=False), mimetype="application/json")
+
+
+def translations(language: str) -> dict[str, str]:
+    """All sentences of a language; empty for English, which is the source."""
+    file = PACKAGE / "translations" / language / "LC_MESSAGES" / "messages.mo"
+    if language not in LANGUAGES or not file.is_file():
+        return {}
+    with file.open("rb") as stream:
+        return {
+            m.id: m.string
+            for m in read_mo(stream)
+            if isinstance(m.id, str) and m.id and isinstance(m.string, str)
+        }
+
+
+def _kept_secret(path: Path) -> str:
+    """The key that signs cookies: made once, readable by the service alone."""
+    if path.is_file():
+        return path.read_text().strip()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(secrets.token_urlsafe(48))
+    return path.read_text().strip()

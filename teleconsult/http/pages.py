@@ -1,0 +1,13 @@
+"""Registers every blueprint, and gives templates what the shell of each page shows."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+
+def init_app(app: Flask) -> None:
+    """Register the blueprints. Each module of this room that has a `bp` is listed here."""
+    from teleconsult.http import auth
+
+    for module in (auth,):
+        app.register_blueprint(module.bp)
