@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
 from sqlmodel import Session, SQLModel
 
 from teleconsult.domain.ids import utc_now
@@ -19,11 +20,16 @@ from teleconsult.domain.roles import Actor
 from teleconsult.services.bus import Bus
 from teleconsult.settings import Settings
 from teleconsult.store import Store
+from teleconsult.store.files import FileStore
 from teleconsult.store.tables import AuditEntry, OutboxEntry
 
 if TYPE_CHECKING:
     from teleconsult.media import MediaBackend
     from teleconsult.plugin_host import DeviceHost, PluginHost
+    from teleconsult.services.calls import CallDesk
+
+Relay = Callable[[str, Actor, str, dict[str, Any]], dict[str, Any]]
+"""(channel, actor, event, data) → the hub's answer"""
 
 HUB = "hub"
 """Outbox target: the hub."""
@@ -34,7 +40,11 @@ EVERY_VEHICLE = "*"
 
 @dataclass
 class Node:
-    """One running node (hub or vehicle). `node_id` is "hub" or the vehicle's id."""
+    """One running node (hub or vehicle). `node_id` is "hub" or the vehicle's id.
+
+    The hub has `media` and `calls`, a vehicle has `devices`, `relay` (hands a browser's call message to the hub and
+    gives the answer; raises Unavailable off line) and `uplink` (its state: online, since, waiting, last_success).
+    """
 
     settings: Settings
     store: Store
@@ -44,6 +54,12 @@ class Node:
     media: MediaBackend | None = None
     plugins: PluginHost | None = None
     devices: DeviceHost | None = None
+    calls: CallDesk | None = None
+    relay: Relay | None = None
+    uplink: Callable[[], dict[str, Any]] | None = None
+
+    def __post_init__(self) -> None:
+        self.files = FileStore(self.settings.files_dir)
 
     @property
     def is_hub(self) -> bool:
@@ -71,7 +87,13 @@ class Work:
         self._outbox_touched = False
 
     def audit(
-        self, action: str, entity: str, entity_id: str = "", *, patient_id: str | None = None, detail: str = ""
+        self,
+        action: str,
+        entity: str,
+        entity_id: str = "",
+        *,
+        patient_id: str | None = None,
+        detail: str = "",
     ) -> None:
         """Note who did or read what. Every read and write of a patient's record is noted."""
         entry = AuditEntry(
@@ -105,10 +127,18 @@ class Work:
         table = str(row.__tablename__)  # type: ignore[attr-defined]
         payload = row.model_dump(mode="json")
         record_id = str(payload.get("id") or payload.get("seq"))
-        self.session.add(
-            OutboxEntry(target=target, kind=table, record_id=record_id, payload=payload, made_at=self.now)
-        )
+        self._queue(target, table, record_id, payload)
+        if table == "attachment" and target == HUB:
+            self._queue(target, "blob", payload["sha256"], {"size": payload["size"]})
+
+    def _queue(self, target: str, kind: str, record_id: str, payload: dict[str, Any]) -> None:
+        if not self._outbox_touched and not self.node.store.is_sqlite:
+            # Sequence numbers must become visible in their order, or a reader's cursor would step over some.
+            self.session.execute(sa.text("SELECT pg_advisory_xact_lock(7304)"))
         self._outbox_touched = True
+        entry = OutboxEntry(target=target, kind=kind, record_id=record_id, payload=payload, made_at=self.now)
+        self.session.add(entry)
+        self.session.flush()
 
     def announce(self, topic: str, event: str, data: dict[str, Any]) -> None:
         """Tell whoever watches `topic`, after the commit. Topics and events: docs/live.md."""
