@@ -67,6 +67,8 @@ class Source:
         self._mask = CACHE[kind] - 1
         self._cache: list[bytes] = [b""] * CACHE[kind]
         self._highest = 0
+        self._timestamp = 0
+        self._at = 0.0
         self._cycles = 0
         self._base = 0
         self._missing: dict[int, tuple[float, float, int]] = {}
@@ -98,6 +100,8 @@ class Source:
         self.packets += 1
         self.octets += len(packet) - offset
         self._cache[sequence & self._mask] = packet
+        self._timestamp = timestamp
+        self._at = now
         transit = now * self.clock_rate - timestamp
         moved = abs(transit - self._transit)
         self._transit = transit
@@ -139,9 +143,7 @@ class Source:
     def _feedback(self, packet: bytes) -> None:
         self._report(rtcp.receiver_report(self._sender_ssrc) + packet)
 
-    def _admit(
-        self, payload_type: int, sequence: int, timestamp: int, packet: bytes, offset: int, now: float
-    ) -> None:
+    def _admit(self, payload_type: int, sequence: int, timestamp: int, packet: bytes, offset: int, now: float) -> None:
         """Hand this stream to receivers that wait for it: voice at once, a picture from a keyframe on."""
         codec = self.codecs.get(payload_type, "")
         if self.kind == "video" and not rtp.starts_keyframe(codec.partition("/")[0], packet, offset):
@@ -162,6 +164,10 @@ class Source:
         """Feed `down` no more."""
         self._downs = [one for one in self._downs if one is not down]
         self._waiting = [one for one in self._waiting if one is not down]
+
+    def position(self) -> tuple[int, int, float]:
+        """Highest sequence number, latest timestamp, and when it came."""
+        return self._highest, self._timestamp, self._at
 
     @property
     def downs(self) -> tuple[Downtrack, ...]:
@@ -280,11 +286,11 @@ class Downtrack:
         self._extensions = b""
         self._sequence_offset = 0
         self._time_offset = 0
-        self._last_sequence = random.getrandbits(14)  # noqa: S311 - starts low so that SRTP's rollover guess holds
-        self._last_time = random.getrandbits(31)  # noqa: S311
+        self._last_sequence = random.getrandbits(14)
+        self._last_time = random.getrandbits(31)
         self._last_at = 0.0
         self._first_own = 0
-        self._rtx_sequence = random.getrandbits(14)  # noqa: S311
+        self._rtx_sequence = random.getrandbits(14)
         self._budget = RESEND_BUDGET
         self._last_sr = 0
         self._last_sr_at = 0.0
@@ -314,8 +320,8 @@ class Downtrack:
         """Go on with `source`, whose next packet has these numbers, without a seam in ours."""
         if self.source is not None and self.source is not source:
             self.source.detach(self)
-        elapsed = int((now - self._last_at) * source.clock_rate) if self._last_at else 1
         self._remember()
+        elapsed = int((now - self._last_at) * source.clock_rate) if self._last_at else 1
         self.source = source
         self._map_types(source)
         self._sequence_offset = (self._last_sequence + 1 - sequence) & 0xFFFF
@@ -334,9 +340,7 @@ class Downtrack:
             self._last_time = (timestamp + self._time_offset) & 0xFFFFFFFF
             self._last_at = at
 
-    def forward(
-        self, flags: int, marker_type: int, sequence: int, timestamp: int, body: bytes, sent: int
-    ) -> None:
+    def forward(self, flags: int, marker_type: int, sequence: int, timestamp: int, body: bytes, sent: int) -> None:
         """Send one packet on. `sent` is the abs-send-time of now."""
         payload_type = self._types[marker_type & 0x7F]
         if payload_type < 0:
@@ -409,7 +413,12 @@ class Downtrack:
         rtx_type = self._rtx_types.get(payload_type)
         if rtx_type is None:
             self.forward(
-                flags, marker_type, (sequence - self._sequence_offset) & 0xFFFF, timestamp, packet[offset:], sent
+                flags,
+                marker_type,
+                (sequence - self._sequence_offset) & 0xFFFF,
+                timestamp,
+                packet[offset:],
+                sent,
             )
             return
         ours = HEADER.pack(

@@ -104,7 +104,8 @@ def _parse(packet: bytes) -> Iterator[Report]:
         body = packet[at + 4 : end]
         at = end
         if kind == SENDER_REPORT:
-            yield SenderReport(*_SENDER.unpack_from(body), tuple(_blocks(body, 24, count)))
+            ssrc, ntp, rtp_time, packets, octets = _SENDER.unpack_from(body)
+            yield SenderReport(ssrc, ntp, rtp_time, packets, octets, tuple(_blocks(body, 24, count)))
         elif kind == RECEIVER_REPORT:
             yield ReceiverReport(_U32.unpack_from(body)[0], tuple(_blocks(body, 4, count)))
         elif kind == TRANSPORT_FEEDBACK and count == 1:

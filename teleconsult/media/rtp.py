@@ -26,7 +26,7 @@ TRANSPORT_SEQUENCE: Final = "http://www.ietf.org/id/draft-holmer-rmcat-transport
 _U16: Final = Struct("!H")
 
 
-class Malformed(ValueError):
+class Malformed(ValueError):  # noqa: N818 - reads as what it says of the bytes
     """The bytes are no RTP or RTCP packet, or a truncated one."""
 
 

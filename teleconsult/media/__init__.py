@@ -1,0 +1,33 @@
+"""The media room: calls carried as they come, from each browser to the others, without decoding.
+
+The hub commands `MediaWorkers`, child processes with one loop each, and hears `MediaEvent`s. This room knows
+nothing of Flask, the database or the settings; `docs/media.md` tells the protocol.
+"""
+
+from teleconsult.media.backend import MediaBackend
+from teleconsult.media.client import MediaWorkers
+from teleconsult.media.messages import (
+    MediaConfig,
+    MediaEvent,
+    PeerQuality,
+    PeerState,
+    PeerStateName,
+    RoomLost,
+    SignalOut,
+    SignalRefused,
+    WorkerStatus,
+)
+
+__all__ = [
+    "MediaBackend",
+    "MediaConfig",
+    "MediaEvent",
+    "MediaWorkers",
+    "PeerQuality",
+    "PeerState",
+    "PeerStateName",
+    "RoomLost",
+    "SignalOut",
+    "SignalRefused",
+    "WorkerStatus",
+]

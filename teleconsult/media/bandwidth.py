@@ -1,0 +1,51 @@
+"""How much picture a receiver's link can take, told to those whose picture it receives.
+
+A browser that receives sends its own estimate (REMB) of what the link to it carries. As long as that is more than
+we send it says nothing about the link, since an estimate never exceeds the traffic by much; once it falls below,
+the link is full, and publishers are held to it until it has recovered. How much a publisher's own uplink carries
+is found by the publisher's browser (`arrivals`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+VOICE: Final = 50_000
+"""Bits per second set aside for each voice before pictures share the rest."""
+
+FLOOR: Final = 60_000
+"""Least bits per second a picture is held to: below, it is no help, and the publisher's browser decides."""
+
+FULL: Final = 1.0
+"""Estimate over traffic below which the link counts as full."""
+
+
+class Downlink:
+    """The link to one receiver. `limit` is in bit/s, None while the link is not full."""
+
+    def __init__(self) -> None:
+        self.limit: int | None = None
+        self._octets = 0
+        self._at: float | None = None
+        self.rate = 0.0
+        """Bits per second sent lately."""
+
+    def measure(self, octets: int, now: float) -> None:
+        """Note how many octets have been sent altogether."""
+        if self._at is not None and now > self._at:
+            current = 8 * (octets - self._octets) / (now - self._at)
+            self.rate += (current - self.rate) * min(1.0, (now - self._at) / 0.5)
+        self._octets, self._at = octets, now
+
+    def estimate(self, remb: int, ceiling: int) -> None:
+        """Take the receiver's estimate. At `ceiling` bit/s and above the link is free again."""
+        if remb >= ceiling:
+            self.limit = None
+        elif self.limit is not None or remb < FULL * self.rate:
+            self.limit = remb
+
+    def share(self, pictures: int, voices: int) -> int | None:
+        """What each picture may take, in bit/s, or None if there is no limit."""
+        if self.limit is None or not pictures:
+            return None
+        return max(FLOOR, (self.limit - VOICE * voices) // pictures)

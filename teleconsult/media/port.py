@@ -1,0 +1,233 @@
+"""The media port of one browser: decrypts what comes, routes it by SSRC, answers reports, keeps count.
+
+Called for each media datagram where it arrives, without a coroutine or a queue. Whatever goes wrong costs that
+datagram and is counted; nothing is raised. Knows nothing of negotiation, and nothing of other rooms: its only way
+out are the downtracks that its own sources were given.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+from teleconsult.media import rtcp, rtp
+from teleconsult.media.arrivals import TICKS, Arrivals
+from teleconsult.media.forward import Downtrack, Source
+
+FEEDBACK_INTERVAL: Final = 0.1
+"""Seconds between transport-wide feedback messages: often enough for a browser to climb in steps of a second."""
+
+REPORT_INTERVAL: Final = 1.0
+"""Seconds between receiver reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cipher:
+    """What SRTP does for one connection. `open*` raise on anything forged; `send*` protect and send."""
+
+    open: Callable[[bytes], bytes]
+    open_rtcp: Callable[[bytes], bytes]
+    send: Callable[[bytes], None]
+    send_rtcp: Callable[[bytes], None]
+
+
+class Port:
+    """The media of one browser. `heard` is when it last said anything, in seconds of `time.monotonic`."""
+
+    def __init__(self) -> None:
+        self.ssrc = random.getrandbits(32) | 1
+        self.received = 0
+        self.received_octets = 0
+        self.sent = 0
+        self.sent_octets = 0
+        self.refused = 0
+        self.heard = monotonic()
+        self.remb: int | None = None
+        self.on_remb: Callable[[int], None] | None = None
+        self.arrivals = Arrivals()
+        self._cipher: Cipher | None = None
+        self._transport_extension = 0
+        self._sources: dict[int, Source] = {}
+        self._rtx: dict[int, tuple[Source, Mapping[int, int]]] = {}
+        self._downs: dict[int, Downtrack] = {}
+        self._feedback_at = 0.0
+        self._report_at = 0.0
+
+    def open(self, cipher: Cipher) -> None:
+        """From now on media flows."""
+        self._cipher = cipher
+        self.heard = monotonic()
+
+    def close(self) -> None:
+        """From now on nothing comes in and nothing goes out."""
+        self._cipher = None
+        for source in self._sources.values():
+            for down in source.downs:
+                source.detach(down)
+        for down in self._downs.values():
+            if down.source is not None:
+                down.source.detach(down)
+        self._sources.clear()
+        self._rtx.clear()
+        self._downs.clear()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether media can flow."""
+        return self._cipher is not None
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The streams this browser publishes."""
+        return tuple(self._sources.values())
+
+    @property
+    def downs(self) -> tuple[Downtrack, ...]:
+        """The streams this browser receives."""
+        return tuple(self._downs.values())
+
+    def add_source(self, source: Source, rtx_ssrc: int | None, rtx_types: Mapping[int, int]) -> None:
+        """Take the stream from this browser. `rtx_types` maps retransmission payload types to what they carry."""
+        self._sources[source.ssrc] = source
+        if rtx_ssrc is not None and rtx_types:
+            self._rtx[rtx_ssrc] = (source, dict(rtx_types))
+
+    def remove_source(self, source: Source) -> None:
+        """Take the stream no more."""
+        self._sources = {ssrc: one for ssrc, one in self._sources.items() if one is not source}
+        self._rtx = {ssrc: entry for ssrc, entry in self._rtx.items() if entry[0] is not source}
+
+    def add_down(self, down: Downtrack) -> None:
+        """Answer this browser's reports on a stream that we send it."""
+        self._downs[down.ssrc] = down
+
+    def remove_down(self, down: Downtrack) -> None:
+        """Send it no more."""
+        self._downs.pop(down.ssrc, None)
+        if down.source is not None:
+            down.source.detach(down)
+
+    def set_transport_extension(self, number: int) -> None:
+        """The header extension that numbers all packets of this browser, or 0: none was agreed."""
+        self._transport_extension = number
+
+    def send(self, packet: bytes) -> None:
+        """Protect and send one RTP packet."""
+        cipher = self._cipher
+        if cipher is not None:
+            cipher.send(packet)
+            self.sent += 1
+            self.sent_octets += len(packet)
+
+    def send_rtcp(self, packet: bytes) -> None:
+        """Protect and send one compound RTCP packet."""
+        if self._cipher is not None:
+            self._cipher.send_rtcp(packet)
+
+    def receive(self, datagram: bytes) -> None:
+        """Take one media datagram (first byte 128 to 191) of this browser, or of somebody who claims to be it."""
+        try:
+            cipher = self._cipher
+            if cipher is None:
+                self.refused += 1
+                return
+            now = monotonic()
+            if 192 <= datagram[1] < 224:
+                self._on_rtcp(cipher.open_rtcp(datagram), now)
+            else:
+                packet = cipher.open(datagram)
+                offset = rtp.payload_offset(packet)
+                if self._transport_extension:
+                    at = rtp.find_extension(packet, self._transport_extension, offset)
+                    if at:
+                        self.arrivals.times[packet[at] << 8 | packet[at + 1]] = int(now * TICKS)
+                ssrc = int.from_bytes(packet[8:12], "big")
+                source = self._sources.get(ssrc)
+                if source is not None:
+                    source.receive(packet, offset, now)
+                else:
+                    self._on_other(packet, ssrc, now)
+            self.heard = now
+            self.received += 1
+            self.received_octets += len(datagram)
+        except Exception:  # whatever a stranger sends must not end the loop that serves the others
+            self.refused += 1
+
+    def _on_other(self, packet: bytes, ssrc: int, now: float) -> None:
+        """A retransmission, or an SSRC that nobody announced."""
+        entry = self._rtx.get(ssrc)
+        if entry is None:
+            self.refused += 1
+            return
+        source, types = entry
+        payload_type = types.get(packet[1] & 0x7F)
+        if payload_type is None:
+            self.refused += 1
+            return
+        original = rtp.unwrap_rtx(packet, payload_type, source.ssrc)
+        if original and source.active:
+            source.receive(original, 12, now)
+
+    def _on_rtcp(self, packet: bytes, now: float) -> None:
+        for report in rtcp.parse(packet):
+            match report:
+                case rtcp.SenderReport() | rtcp.ReceiverReport():
+                    self._on_report(report, now)
+                case rtcp.Nack():
+                    down = self._downs.get(report.ssrc)
+                    if down is not None:
+                        down.resend(report.sequences, now)
+                case rtcp.KeyframeRequest():
+                    down = self._downs.get(report.ssrc)
+                    if down is not None and down.source is not None:
+                        down.source.request_keyframe(now)
+                case rtcp.Remb():
+                    self.remb = report.bitrate
+                    if self.on_remb is not None:
+                        self.on_remb(report.bitrate)
+
+    def _on_report(self, report: rtcp.SenderReport | rtcp.ReceiverReport, now: float) -> None:
+        if isinstance(report, rtcp.SenderReport):
+            source = self._sources.get(report.ssrc)
+            if source is not None:
+                source.on_sender_report(report, now)
+        for block in report.blocks:
+            down = self._downs.get(block.ssrc)
+            if down is not None:
+                down.on_block(block, now)
+
+    @property
+    def round_trip(self) -> float | None:
+        """Seconds to this browser and back, from its reports; None before the first."""
+        known = [down.round_trip for down in self._downs.values() if down.round_trip is not None]
+        return min(known) if known else None
+
+    def tick(self, now: float) -> None:
+        """Called several times a second: retransmission requests, arrival feedback, receiver reports."""
+        if self._cipher is None:
+            return
+        round_trip = self.round_trip
+        for source in self._sources.values():
+            if round_trip is not None:
+                source.round_trip = round_trip
+            source.tick(now)
+        for down in self._downs.values():
+            down.tick()
+        if now - self._feedback_at >= FEEDBACK_INTERVAL:
+            self._feedback_at = now
+            self._send_feedback()
+        if now - self._report_at >= REPORT_INTERVAL:
+            self._report_at = now
+            blocks = [source.block(now) for source in self._sources.values() if source.active]
+            if blocks:
+                self.send_rtcp(rtcp.receiver_report(self.ssrc, blocks))
+
+    def _send_feedback(self) -> None:
+        message = self.arrivals.message()
+        if message:
+            media = next(iter(self._sources), 0)
+            opening = rtcp.receiver_report(self.ssrc)
+            self.send_rtcp(opening + rtcp.transport_feedback(self.ssrc, media, message))

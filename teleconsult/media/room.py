@@ -1,0 +1,168 @@
+"""One consult's call on a worker: who is in it, and whose streams go to whom.
+
+Every participant gets the voice and the picture of every other one. A participant who comes back through a new
+peer keeps being seen: the old peer goes on until the new one has taken over. A room has no way to reach a port of
+another room: it hands out nothing but its own peers' sources to its own peers' downtracks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Any, Final
+
+from teleconsult.media.bandwidth import Downlink
+from teleconsult.media.forward import Source
+from teleconsult.media.messages import (
+    REFUSALS,
+    MediaConfig,
+    PeerQuality,
+    PeerState,
+    SignalOut,
+    SignalRefused,
+)
+from teleconsult.media.peer import Key, Peer
+
+Emit = Callable[[SignalOut | SignalRefused | PeerState | PeerQuality], None]
+
+TAKEOVER: Final = 1.0
+"""Seconds for which a replaced peer goes on after the new one is connected."""
+
+QUALITY_INTERVAL: Final = 2.0
+
+
+class Room:
+    """One room; it ends when its last peer has gone."""
+
+    def __init__(self, name: str, config: MediaConfig, emit: Emit) -> None:
+        self.name = name
+        self.peers: dict[str, Peer] = {}
+        self._config = config
+        self._emit = emit
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._downlinks: dict[str, Downlink] = {}
+        self._quality_at = monotonic()
+
+    # -- commands ----------------------------------------------------------------------------------------
+
+    def join(self, name: str, participant: str) -> None:
+        """Offer the participant a connection."""
+        if name in self.peers:
+            return
+        peer = Peer(name, participant, self._config, self)
+        self.peers[name] = peer
+        self._downlinks[name] = Downlink()
+        self._tell_state(peer)
+        peer.want(self._others(peer))
+        self._spawn(peer.run())
+
+    def signal(self, name: str, message: Mapping[str, Any]) -> None:
+        """Pass on what a browser said; a peer that is gone is refused."""
+        peer = self.peers.get(name)
+        if peer is None:
+            self._emit(_refusal(self.name, name, "unknown_peer"))
+        else:
+            peer.signal(message)
+
+    def leave(self, name: str) -> None:
+        """Close one peer."""
+        peer = self.peers.get(name)
+        if peer is not None:
+            self._spawn(peer.close())
+
+    def close_soon(self) -> None:
+        """Close all peers, without waiting for it."""
+        self._spawn(self.close())
+
+    async def close(self) -> None:
+        """Close all peers."""
+        await asyncio.gather(*(peer.close() for peer in list(self.peers.values())))
+
+    # -- what peers tell ---------------------------------------------------------------------------------
+
+    def signal_out(self, peer: Peer, message: Mapping[str, Any]) -> None:
+        self._emit(SignalOut(room=self.name, peer=peer.name, message=dict(message)))
+
+    def refused(self, peer: Peer, code: str) -> None:
+        self._emit(_refusal(self.name, peer.name, code))
+
+    def state_changed(self, peer: Peer) -> None:
+        self._tell_state(peer)
+        if peer.state == "connected":
+            for old in self._replaced_by(peer):
+                asyncio.get_running_loop().call_later(TAKEOVER, self.leave, old.name)
+        elif peer.state in ("failed", "closed"):
+            self.peers.pop(peer.name, None)
+            self._downlinks.pop(peer.name, None)
+            if peer.state == "failed":
+                self._spawn(peer.close("failed"))
+            self._renegotiate()
+
+    def published(self, peer: Peer) -> None:
+        self._renegotiate()
+        self._connect()
+
+    def ready(self, peer: Peer) -> None:
+        self._connect()
+
+    # -- who gets what -----------------------------------------------------------------------------------
+
+    def _newest(self) -> dict[str, Peer]:
+        """The latest peer of every participant."""
+        return {peer.participant: peer for peer in self.peers.values()}
+
+    def _replaced_by(self, peer: Peer) -> list[Peer]:
+        """Earlier peers of the same participant."""
+        earlier: list[Peer] = []
+        for one in self.peers.values():
+            if one is peer:
+                break
+            if one.participant == peer.participant:
+                earlier.append(one)
+        return earlier
+
+    def _streams(self) -> dict[Key, list[Source]]:
+        """The sources of each participant's voice and picture, the newest peer's last."""
+        streams: dict[Key, list[Source]] = {}
+        for peer in self.peers.values():
+            for kind, source in peer.published.items():
+                streams.setdefault((peer.participant, kind), []).append(source)
+        return streams
+
+    def _others(self, peer: Peer) -> set[Key]:
+        return {key for key in self._streams() if key[0] != peer.participant}
+
+    def _renegotiate(self) -> None:
+        for peer in self.peers.values():
+            peer.want(self._others(peer))
+
+    def _connect(self) -> None:
+        """Attach every downtrack that is ready to the newest source of its stream."""
+        now = monotonic()
+        for key, sources in self._streams().items():
+            for peer in self.peers.values():
+                down = peer.downtrack(key) if peer.participant != key[0] else None
+                if down is not None and down.source is not sources[-1]:
+                    sources[-1].attach(down, now)
+
+    # -- time --------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Several times a second."""
+        for peer in list(self.peers.values()):
+            peer.tick(now)
+        if now - self._quality_at >= QUALITY_INTERVAL:
+            self._quality_at = now
+
+    def _tell_state(self, peer: Peer) -> None:
+        self._emit(PeerState(room=self.name, peer=peer.name, participant=peer.participant, state=peer.state))
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _refusal(room: str, peer: str, code: str) -> SignalRefused:
+    return SignalRefused(room=room, peer=peer, code=code, sentence=REFUSALS[code])

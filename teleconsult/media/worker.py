@@ -1,0 +1,161 @@
+"""The media worker: one process, one loop, many rooms. Run as `python -m teleconsult.media.worker`.
+
+Reads commands from its parent and answers with events (`messages`); ends when the parent closes the channel or
+dies, or on SIGTERM. Holds no state that outlives it: browsers whose worker died join again elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import sys
+from time import monotonic
+from typing import Any, Final
+
+import structlog
+from pydantic import ValidationError
+
+from teleconsult.media import _aiortc
+from teleconsult.media.messages import (
+    COMMANDS,
+    CloseRoom,
+    Configure,
+    Join,
+    Leave,
+    MediaConfig,
+    PeerQuality,
+    PeerState,
+    Ready,
+    Signal,
+    SignalOut,
+    SignalRefused,
+    WorkerStatus,
+)
+from teleconsult.media.room import Room
+from teleconsult.process import ChildChannel, open_channel
+
+log = structlog.get_logger(__name__)
+
+TICK: Final = 0.05
+"""Seconds between two rounds of every room's duties that are not done per packet."""
+
+STATUS_INTERVAL: Final = 2.0
+
+
+class Worker:
+    """All rooms of this process."""
+
+    def __init__(self, channel: ChildChannel) -> None:
+        self._channel = channel
+        self._config = MediaConfig()
+        self._rooms: dict[str, Room] = {}
+        self._status_at = monotonic()
+        self._cpu = _cpu_seconds()
+
+    async def run(self) -> None:
+        """Serve until the parent goes."""
+        ticking = asyncio.create_task(self._tick())
+        try:
+            async for message in self._channel.messages():
+                self._take(message)
+        finally:
+            ticking.cancel()
+            await self.close()
+
+    async def close(self) -> None:
+        """Close every room; browsers are told by DTLS."""
+        rooms, self._rooms = self._rooms, {}
+        await asyncio.gather(*(room.close() for room in rooms.values()))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        try:
+            command = COMMANDS.validate_python(message)
+        except ValidationError as exc:
+            log.error("command refused", problems=exc.errors(include_input=False, include_url=False))
+            return
+        match command:
+            case Configure():
+                self._config = command.config
+                self.emit(Ready())
+            case Join():
+                self._room(command.room).join(command.peer, command.participant)
+            case Signal():
+                self._room(command.room).signal(command.peer, command.message)
+            case Leave():
+                self._room(command.room).leave(command.peer)
+            case CloseRoom():
+                self._room(command.room).close_soon()
+
+    def _room(self, name: str) -> Room:
+        room = self._rooms.get(name)
+        if room is None:
+            room = self._rooms[name] = Room(name, self._config, self.emit)
+        return room
+
+    def emit(self, event: SignalOut | SignalRefused | PeerState | PeerQuality | Ready | WorkerStatus) -> None:
+        """Tell the parent."""
+        self._channel.send(event.model_dump())
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            now = monotonic()
+            for name, room in list(self._rooms.items()):
+                try:
+                    room.tick(now)
+                except Exception:
+                    log.exception("room's duties failed")
+                if not room.peers:
+                    del self._rooms[name]
+            if now - self._status_at >= STATUS_INTERVAL:
+                self.emit(self._status(now))
+
+    def _status(self, now: float) -> WorkerStatus:
+        cpu = _cpu_seconds()
+        share = (cpu - self._cpu) / (now - self._status_at)
+        self._cpu, self._status_at = cpu, now
+        peers = [peer for room in self._rooms.values() for peer in room.peers.values()]
+        return WorkerStatus(
+            pid=os.getpid(),
+            rooms=len(self._rooms),
+            peers=len(peers),
+            packets_in=sum(peer.port.received for peer in peers),
+            packets_out=sum(peer.port.sent for peer in peers),
+            refused=sum(peer.refused for peer in peers),
+            cpu=round(share, 3),
+            memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        )
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system
+
+
+async def _serve(channel: ChildChannel) -> None:
+    serving = asyncio.current_task()
+    assert serving is not None
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, serving.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await Worker(channel).run()
+
+
+def main() -> None:
+    """Run the worker on this process's stdin and stdout."""
+    channel = open_channel()
+    _aiortc.install()
+    if sys.platform == "win32":
+        asyncio.run(_serve(channel))
+    else:
+        import uvloop
+
+        uvloop.run(_serve(channel))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,448 @@
+/**
+ * One browser's connection to the media worker: WebRTC without a page.
+ *
+ * `MediaPeer` negotiates (as the polite side), publishes one voice and one picture, hands out the streams of the
+ * other participants, and measures. It knows no DOM, no Socket.IO and no words for people: it is given a `send`
+ * function for its messages and is fed the worker's through `receive`. A connection that is lost is not mended but
+ * replaced: on "lost" the owner asks the hub to join again and makes a new `MediaPeer` with the same stream.
+ *
+ * docs/media.md tells the messages.
+ */
+
+/** @typedef {"good" | "fair" | "poor" | "voice-only"} QualityWord */
+
+/**
+ * How the call did in the last two seconds, as this browser saw it.
+ *
+ * @typedef {object} Quality
+ * @property {number} upKbps      what we sent, kbit/s
+ * @property {number} downKbps    what we got, kbit/s
+ * @property {number} loss        the worse direction's loss, 0 to 1
+ * @property {number | null} rtt  seconds to the hub and back, null until known
+ * @property {number} framesDecoded  pictures decoded in these two seconds, all participants
+ * @property {number} frozenFor   seconds of these two during which a picture stood still
+ * @property {number} sentWidth   width of the picture we send, 0 while there is none
+ * @property {number} sentHeight
+ * @property {string} limitedBy   why our picture is smaller than it could be: "none", "cpu", "bandwidth", "other"
+ * @property {QualityWord} word   all of it in one word
+ */
+
+/**
+ * @typedef {object} Notice
+ * @property {string} code         stable, for programs: "unplayable"
+ * @property {string} sentence     English, for translation
+ * @property {string} [participant]
+ * @property {string} [kind]
+ */
+
+/**
+ * What `MediaPeer` tells, by name of the event; the value is the event's `detail`.
+ *
+ * @typedef {object} MediaPeerEvents
+ * @property {{participant: string, stream: MediaStream}} stream   a participant is heard or seen from now on
+ * @property {{participant: string}} gone                          a participant is no longer heard or seen
+ * @property {{participant: string, track: MediaStreamTrack, stream: MediaStream}} track
+ * @property {{state: RTCPeerConnectionState}} state
+ * @property {Quality} quality
+ * @property {{reason: string}} lost                                join again; told once
+ * @property {Notice} notice
+ */
+
+/** @typedef {{description: RTCSessionDescriptionInit} | {candidate: RTCIceCandidateInit}} OutMessage */
+/** @typedef {{description?: RTCSessionDescriptionInit, notice?: Notice}} InMessage */
+
+/**
+ * @typedef {object} MediaPeerOptions
+ * @property {(message: OutMessage) => void} send       carries a message to the worker, in order
+ * @property {MediaStream | null} stream                what we publish; null to watch and listen only
+ * @property {RTCIceServer[]} [iceServers]              relays for networks that let nothing else through
+ * @property {number} [videoBitrate]                    most bits per second for our picture
+ */
+
+/** Seconds a connection may be disturbed before it is given up; the browser often mends it before. */
+const PATIENCE = 5;
+
+/** Seconds to be connected after the first message. */
+const CONNECT_TIMEOUT = 15;
+
+const QUALITY_INTERVAL = 2;
+
+const VIDEO_BITRATE = 1_800_000;
+
+const AUDIO_BITRATE = 40_000;
+
+/** What cameras are asked for; what is sent is never larger. */
+export const VIDEO_CONSTRAINTS = Object.freeze({
+  width: { ideal: 1280, max: 1280 },
+  height: { ideal: 720, max: 720 },
+  frameRate: { ideal: 30, max: 30 },
+});
+
+export const AUDIO_CONSTRAINTS = Object.freeze({
+  echoCancellation: true,
+  noiseSuppression: true,
+  autoGainControl: true,
+  channelCount: 1,
+});
+
+/** One connection to the media worker. It is used once: after `close()` or "lost" make another. */
+export class MediaPeer extends EventTarget {
+  /** @type {RTCPeerConnection} */ #pc;
+  /** @type {(message: OutMessage) => void} */ #send;
+  /** @type {MediaStream} */ #local;
+  /** @type {number} */ #videoBitrate;
+  /** Where we publish: the first section of each kind that the worker offers. @type {Map<string, RTCRtpTransceiver>} */
+  #uplinks = new Map();
+  #over = false;
+  #wanted = { audio: true, video: true };
+  /** @type {Promise<void>} */ #work = Promise.resolve();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #deadline;
+  /** @type {ReturnType<typeof setInterval> | undefined} */ #measuring;
+  /** @type {Map<string, MediaStream>} */ #streams = new Map();
+  /** @type {Totals | null} */ #totals = null;
+
+  /** @param {MediaPeerOptions} options */
+  constructor({ send, stream, iceServers = [], videoBitrate = VIDEO_BITRATE }) {
+    super();
+    this.#send = send;
+    this.#videoBitrate = videoBitrate;
+    this.#local = new MediaStream(stream ? stream.getTracks() : []);
+    this.#pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
+    this.#pc.addEventListener("negotiationneeded", () => this.#enqueue(() => this.#offer()));
+    this.#pc.addEventListener("icecandidate", ({ candidate }) => {
+      if (candidate) this.#send({ candidate: candidate.toJSON() });
+    });
+    this.#pc.addEventListener("track", (event) => this.#onTrack(event));
+    this.#pc.addEventListener("connectionstatechange", () => this.#onState());
+    this.#deadline = setTimeout(() => this.#lose("timeout"), CONNECT_TIMEOUT * 1000);
+    this.#measuring = setInterval(() => void this.#measure(), QUALITY_INTERVAL * 1000);
+  }
+
+  /**
+   * `addEventListener` with the event's detail typed.
+   *
+   * @template {keyof MediaPeerEvents} K
+   * @param {K} name
+   * @param {(detail: MediaPeerEvents[K]) => void} listener
+   */
+  on(name, listener) {
+    this.addEventListener(name, (event) => listener(/** @type {CustomEvent} */ (event).detail));
+    return this;
+  }
+
+  /** @returns {RTCPeerConnectionState} */
+  get state() {
+    return this.#pc.connectionState;
+  }
+
+  /** Everybody else's streams by participant. @returns {ReadonlyMap<string, MediaStream>} */
+  get streams() {
+    return this.#streams;
+  }
+
+  /**
+   * Take a message of the worker. Messages are worked on one after the other.
+   *
+   * @param {InMessage} message
+   */
+  receive(message) {
+    if (message.notice) this.#tell("notice", message.notice);
+    const description = message.description;
+    if (description) this.#enqueue(() => this.#onDescription(description));
+  }
+
+  /**
+   * Send another camera's or microphone's track instead of the current one of its kind, or null to send none.
+   *
+   * @param {"audio" | "video"} kind
+   * @param {MediaStreamTrack | null} track
+   */
+  async replaceTrack(kind, track) {
+    for (const old of this.#local.getTracks()) if (old.kind === kind) this.#local.removeTrack(old);
+    if (track) {
+      this.#local.addTrack(track);
+      track.enabled = this.#wanted[kind];
+    }
+    const uplink = this.#uplinks.get(kind);
+    if (!uplink) return; // published with the first answer
+    await uplink.sender.replaceTrack(track);
+    if (track) uplink.direction = "sendonly"; // offered by "negotiationneeded" if that is new
+    await this.#limit();
+  }
+
+  /**
+   * Mute or unmute the microphone, turn the camera's picture off or on, without giving the device back.
+   *
+   * @param {"audio" | "video"} kind
+   * @param {boolean} enabled
+   */
+  setEnabled(kind, enabled) {
+    this.#wanted[kind] = enabled;
+    for (const track of this.#local.getTracks()) if (track.kind === kind) track.enabled = enabled;
+  }
+
+  /** Offer again, as after a change of network; the worker answers or has a better offer. */
+  renegotiate() {
+    this.#enqueue(() => this.#offer());
+  }
+
+  /** End the connection. The local tracks stay with whoever gave them. */
+  close() {
+    this.#over = true;
+    clearTimeout(this.#deadline);
+    clearInterval(this.#measuring);
+    this.#pc.close();
+  }
+
+  // -- negotiation ---------------------------------------------------------------------------------------
+
+  /** @param {() => Promise<void>} step */
+  #enqueue(step) {
+    this.#work = this.#work.then(async () => {
+      if (this.#over) return;
+      try {
+        await step();
+      } catch (error) {
+        this.#lose(`negotiation: ${error}`);
+      }
+    });
+  }
+
+  async #offer() {
+    // The worker offers first: until then there is nothing to change. Later the browser tells again when stable.
+    if (!this.#uplinks.size || this.#pc.signalingState !== "stable") return;
+    await this.#pc.setLocalDescription();
+    this.#sendDescription();
+  }
+
+  /** @param {RTCSessionDescriptionInit} description */
+  async #onDescription(description) {
+    if (description.type === "answer" && this.#pc.signalingState !== "have-local-offer") return;
+    await this.#pc.setRemoteDescription(description); // withdraws our own offer if they crossed: we are polite
+    if (description.type !== "offer") return;
+    if (!this.#uplinks.size) await this.#publish(description.sdp ?? "");
+    await this.#pc.setLocalDescription();
+    this.#sendDescription();
+    this.#forgetGone();
+    await this.#limit();
+  }
+
+  #sendDescription() {
+    const description = this.#pc.localDescription;
+    if (description) this.#send({ description: { type: description.type, sdp: description.sdp } });
+  }
+
+  /**
+   * Publish our tracks on the first section of each kind.
+   *
+   * @param {string} sdp
+   */
+  async #publish(sdp) {
+    const mids = [...sdp.matchAll(/^a=mid:(\S+)/gm)].map(([, mid]) => mid);
+    const byMid = new Map(this.#pc.getTransceivers().map((one) => [one.mid, one]));
+    for (const transceiver of mids.map((mid) => byMid.get(mid))) {
+      if (!transceiver || this.#uplinks.has(kindOf(transceiver))) continue;
+      const kind = kindOf(transceiver);
+      this.#uplinks.set(kind, transceiver);
+      const track = this.#local.getTracks().find((one) => one.kind === kind);
+      if (!track) continue;
+      transceiver.direction = "sendonly";
+      await transceiver.sender.replaceTrack(track);
+    }
+  }
+
+  /** Most bits per second and order of importance: voice before picture. */
+  async #limit() {
+    for (const sender of this.#pc.getSenders()) {
+      const kind = sender.track?.kind;
+      if (!kind) continue;
+      const parameters = sender.getParameters();
+      if (!parameters.encodings?.length) continue;
+      const [encoding] = parameters.encodings;
+      encoding.maxBitrate = kind === "video" ? this.#videoBitrate : AUDIO_BITRATE;
+      encoding.priority = kind === "video" ? "low" : "high";
+      encoding.networkPriority = kind === "video" ? "low" : "high";
+      if (kind === "video") {
+        encoding.maxFramerate = 30;
+        const height = sender.track?.getSettings().height ?? 0;
+        encoding.scaleResolutionDownBy = Math.max(1, height / 720);
+      }
+      await sender.setParameters(parameters).catch(() => undefined); // a renegotiation came between: done after it
+    }
+  }
+
+  // -- what the others send --------------------------------------------------------------------------------
+
+  /** @param {RTCTrackEvent} event */
+  #onTrack({ track, streams }) {
+    const [stream] = streams;
+    if (!stream) return;
+    const participant = stream.id;
+    if (this.#streams.get(participant) !== stream) {
+      this.#streams.set(participant, stream);
+      this.#tell("stream", { participant, stream });
+    }
+    this.#tell("track", { participant, track, stream });
+  }
+
+  #forgetGone() {
+    const present = new Set();
+    for (const transceiver of this.#pc.getTransceivers()) {
+      const direction = transceiver.currentDirection;
+      if (direction === "recvonly" || direction === "sendrecv") present.add(transceiver.receiver.track.id);
+    }
+    for (const [participant, stream] of this.#streams) {
+      if (stream.getTracks().some((track) => present.has(track.id))) continue;
+      this.#streams.delete(participant);
+      this.#tell("gone", { participant });
+    }
+  }
+
+  // -- state ---------------------------------------------------------------------------------------------
+
+  #onState() {
+    if (this.#over) return;
+    const state = this.#pc.connectionState;
+    this.#tell("state", { state });
+    clearTimeout(this.#deadline);
+    if (state === "failed" || state === "closed") this.#lose(state);
+    else if (state === "disconnected") this.#deadline = setTimeout(() => this.#lose(state), PATIENCE * 1000);
+    else if (state !== "connected") this.#deadline = setTimeout(() => this.#lose("timeout"), CONNECT_TIMEOUT * 1000);
+  }
+
+  /** @param {string} reason */
+  #lose(reason) {
+    if (this.#over) return;
+    this.close();
+    this.#tell("lost", { reason });
+  }
+
+  /**
+   * @template {keyof MediaPeerEvents} K
+   * @param {K} name
+   * @param {MediaPeerEvents[K]} detail
+   */
+  #tell(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  // -- measurement ---------------------------------------------------------------------------------------
+
+  async #measure() {
+    if (this.#pc.connectionState !== "connected") return;
+    const now = totals(await this.#pc.getStats());
+    const before = this.#totals;
+    this.#totals = now;
+    if (before && !this.#over) this.#tell("quality", difference(before, now));
+  }
+}
+
+/** @param {RTCRtpTransceiver} transceiver */
+function kindOf(transceiver) {
+  return transceiver.receiver.track.kind;
+}
+
+/**
+ * Running totals of one moment, over all streams.
+ *
+ * @typedef {object} Totals
+ * @property {number} at           seconds
+ * @property {number} sent         octets
+ * @property {number} got          octets
+ * @property {number} packetsGot
+ * @property {number} packetsLost
+ * @property {number} lossUp       0 to 1, as the worker last reported
+ * @property {number | null} rtt
+ * @property {number} frames
+ * @property {number} frozen       seconds
+ * @property {number} width
+ * @property {number} height
+ * @property {string} limitedBy
+ * @property {boolean} seesPicture whether any picture is to be received
+ */
+
+/**
+ * @param {RTCStatsReport} report
+ * @returns {Totals}
+ */
+function totals(report) {
+  const sum = {
+    at: performance.now() / 1000,
+    sent: 0,
+    got: 0,
+    packetsGot: 0,
+    packetsLost: 0,
+    lossUp: 0,
+    rtt: /** @type {number | null} */ (null),
+    frames: 0,
+    frozen: 0,
+    width: 0,
+    height: 0,
+    limitedBy: "none",
+    seesPicture: false,
+  };
+  report.forEach((entry) => {
+    if (entry.type === "outbound-rtp") {
+      sum.sent += entry.bytesSent ?? 0;
+      if (entry.kind === "video") {
+        sum.width = entry.frameWidth ?? 0;
+        sum.height = entry.frameHeight ?? 0;
+        sum.limitedBy = entry.qualityLimitationReason ?? "none";
+      }
+    } else if (entry.type === "inbound-rtp") {
+      sum.got += entry.bytesReceived ?? 0;
+      sum.packetsGot += entry.packetsReceived ?? 0;
+      sum.packetsLost += entry.packetsLost ?? 0;
+      if (entry.kind === "video") {
+        sum.frames += entry.framesDecoded ?? 0;
+        sum.frozen += entry.totalFreezesDuration ?? 0;
+        sum.seesPicture = true;
+      }
+    } else if (entry.type === "remote-inbound-rtp") {
+      sum.lossUp = Math.max(sum.lossUp, entry.fractionLost ?? 0);
+    } else if (entry.type === "candidate-pair" && entry.nominated && entry.state === "succeeded") {
+      sum.rtt = entry.currentRoundTripTime ?? sum.rtt;
+    }
+  });
+  return sum;
+}
+
+/**
+ * @param {Totals} before
+ * @param {Totals} now
+ * @returns {Quality}
+ */
+function difference(before, now) {
+  const seconds = Math.max(0.001, now.at - before.at);
+  const got = Math.max(0, now.packetsGot - before.packetsGot);
+  const lost = Math.max(0, now.packetsLost - before.packetsLost);
+  const quality = {
+    upKbps: (8 * Math.max(0, now.sent - before.sent)) / seconds / 1000,
+    downKbps: (8 * Math.max(0, now.got - before.got)) / seconds / 1000,
+    loss: Math.max(now.lossUp, got + lost ? lost / (got + lost) : 0),
+    rtt: now.rtt,
+    framesDecoded: Math.max(0, now.frames - before.frames),
+    frozenFor: Math.min(seconds, Math.max(0, now.frozen - before.frozen)),
+    sentWidth: now.width,
+    sentHeight: now.height,
+    limitedBy: now.limitedBy,
+  };
+  return { ...quality, word: word(quality, now.seesPicture) };
+}
+
+/**
+ * One word for a doctor. Voice suffers from 5 % loss or 0.4 s to the hub and back (ITU-T G.114 asks for less than
+ * 0.4 s one way, mouth to ear); a picture below ten frames a second no longer shows movement.
+ *
+ * @param {Omit<Quality, "word">} quality
+ * @param {boolean} seesPicture
+ * @returns {QualityWord}
+ */
+export function word({ loss, rtt, framesDecoded, frozenFor, sentHeight }, seesPicture) {
+  if (seesPicture && framesDecoded === 0) return "voice-only";
+  const rate = framesDecoded / QUALITY_INTERVAL;
+  if (loss > 0.1 || (rtt ?? 0) > 0.8 || frozenFor > 1 || (seesPicture && rate < 5)) return "poor";
+  const small = sentHeight > 0 && sentHeight < 360;
+  if (loss > 0.03 || (rtt ?? 0) > 0.3 || frozenFor > 0 || (seesPicture && rate < 12) || small) return "fair";
+  return "good";
+}
