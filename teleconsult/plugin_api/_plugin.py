@@ -31,9 +31,7 @@ class PluginInfo:
                 object.__setattr__(self, name, Text(en=getattr(self, name)))
         if not re.fullmatch(r"\d+\.\d+", self.api_version):
             raise ValueError(f"api_version is major.minor, such as {API_VERSION!r}, not {self.api_version!r}")
-        if self.settings is not None and not (
-            isinstance(self.settings, type) and issubclass(self.settings, BaseModel)
-        ):
+        if self.settings is not None and not (isinstance(self.settings, type) and issubclass(self.settings, BaseModel)):
             raise TypeError(f"settings must be a subclass of pydantic.BaseModel, not {self.settings!r}")
 
 

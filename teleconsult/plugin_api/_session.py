@@ -64,9 +64,10 @@ class Limits:
 
 
 class _Bucket:
-    """A token bucket on which callers wait for their turn."""
+    """A token bucket on which callers wait for their turn. `refused` is set when too many wait."""
 
-    def __init__(self, per_second: float, waiting: int) -> None:
+    def __init__(self, per_second: float, waiting: int, refused: asyncio.Event) -> None:
+        self._refused = refused
         self._rate = per_second
         self._burst = per_second * 2
         self._tokens = self._burst
@@ -77,6 +78,7 @@ class _Bucket:
 
     async def take(self, tokens: float = 1) -> None:
         if self._waiting >= self._limit:
+            self._refused.set()
             raise SentTooMuch("More was sent than can be taken.")
         self._waiting += 1
         try:
@@ -106,10 +108,12 @@ class DeviceSession(ABC):
         self._recent: deque[float] = deque()
         self._next_sample: dict[str, int] = {}
         self._battery: int | None = None
-        self._readings = _Bucket(self._limits.readings_per_second, self._limits.waiting)
-        self._waveforms = _Bucket(self._limits.waveforms_per_second, self._limits.waiting)
-        self._samples = _Bucket(self._limits.samples_per_second, self._limits.waiting)
-        self._statuses = _Bucket(self._limits.statuses_per_second, self._limits.waiting)
+        self.refused = asyncio.Event()
+        """Set when more was sent than is taken: the reader is then ended, whatever it does with SentTooMuch."""
+        self._readings = self._bucket(self._limits.readings_per_second)
+        self._waveforms = self._bucket(self._limits.waveforms_per_second)
+        self._samples = self._bucket(self._limits.samples_per_second)
+        self._statuses = self._bucket(self._limits.statuses_per_second)
 
     # What a reader sends
 
@@ -264,12 +268,16 @@ class DeviceSession(ABC):
             return False
         return True
 
+    def _bucket(self, per_second: float) -> _Bucket:
+        return _Bucket(per_second, self._limits.waiting, self.refused)
+
     def _count_reading(self) -> None:
         now = asyncio.get_running_loop().time()
         self._recent.append(now)
         while self._recent[0] < now - self._limits.window_seconds:
             self._recent.popleft()
         if len(self._recent) > self._limits.readings_in_window:
+            self.refused.set()
             raise SentTooMuch("More readings were sent than a device can mean.")
 
     @abstractmethod

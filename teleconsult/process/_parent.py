@@ -16,6 +16,9 @@ log = structlog.get_logger(__name__)
 
 Message = dict[str, Any]
 
+MAX_LINE = 4 * 1024 * 1024
+"""Longest line, in bytes, that is taken from a child if nothing else is said. A longer one ends the child."""
+
 
 class Backoff:
     """Delays before restarts of a failing child: 0.1 s doubled up to a limit, back to the start after success.
@@ -54,12 +57,14 @@ class ChildProcess:
         on_message: Callable[[Message], None],
         on_exit: Callable[[int], None],
         env: Mapping[str, str] | None = None,
+        max_line: int = MAX_LINE,
     ) -> None:
         self.name = name
         self._argv = list(argv)
         self._on_message = on_message
         self._on_exit = on_exit
         self._env = dict(env or {})
+        self._max_line = max_line
         self._process: subprocess.Popen[bytes] | None = None
         self._write_lock = threading.Lock()
         self._reader: threading.Thread | None = None
@@ -73,9 +78,10 @@ class ChildProcess:
         on_exit: Callable[[int], None],
         args: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
+        max_line: int = MAX_LINE,
     ) -> ChildProcess:
         """A child that runs `python -m module args…` with this interpreter."""
-        return cls(name, [sys.executable, "-m", module, *args], on_message, on_exit, env)
+        return cls(name, [sys.executable, "-m", module, *args], on_message, on_exit, env, max_line)
 
     def start(self) -> None:
         """Start the child. Raises OSError if the program cannot be run."""
@@ -142,7 +148,11 @@ class ChildProcess:
         process = self._process
         assert process is not None
         assert process.stdout is not None
-        for line in process.stdout:
+        while line := process.stdout.readline(self._max_line):
+            if len(line) >= self._max_line and not line.endswith(b"\n"):
+                log.error("child wrote a line that is too long, killing it", child=self.name, limit=self._max_line)
+                process.kill()
+                break
             try:
                 message = json.loads(line)
             except ValueError:

@@ -1,0 +1,45 @@
+"""The numbers that bound plugins. The application fills them from its settings; tests make them small."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from teleconsult.plugin_api import Limits
+
+
+@dataclass(frozen=True)
+class PluginConfig:
+    """How plugins are found, waited for and switched off. Times in seconds."""
+
+    only: frozenset[str] | None = None
+    """Load these plugins and no others; None loads all (`TELECONSULT_LOAD_PLUGINS`)."""
+    paths: tuple[str, ...] = ()
+    """Folders searched for plugin distributions besides the installed packages."""
+    load_deadline: float = 30.0
+    panel_deadline: float = 1.0
+    event_deadline: float = 10.0
+    rule_deadline: float = 5.0
+    """For assessing a follow-up visit and ranking referral targets."""
+    deliver_deadline: float = 60.0
+    fault_limit: int = 5
+    """So many faults within `fault_window` switch a plugin off."""
+    fault_window: float = 600.0
+    event_queue: int = 1000
+    """Consult events that wait for a slow plugin; beyond it the newest are dropped, which is a fault."""
+
+
+@dataclass(frozen=True)
+class DeviceConfig:
+    """How device readers are watched and started again. Times in seconds."""
+
+    restart_first: float = 0.5
+    restart_limit: float = 60.0
+    beat: float = 1.0
+    """How often a reader's process says that it is alive."""
+    silent: float = 10.0
+    """So long without a word and it is taken for stuck and ended."""
+    well_after: float = 60.0
+    """So long without a fault and the pauses between restarts start short again."""
+    messages_per_second: float = 300.0
+    """More than this on average over five seconds ends the process, whatever limits it ignored."""
+    limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,229 @@
+"""The node's devices: each assigned one is read in a process of its own, watched and started again.
+
+This module knows nothing of patients and encounters: it hands over readings, and its owner places them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from teleconsult.domain.errors import N_, InvalidInput, NotFound, Unavailable
+from teleconsult.plugin_api import Command, DeviceInfo, DeviceStatus, Reading, Waveform
+from teleconsult.plugin_host._config import DeviceConfig
+from teleconsult.plugin_host._description import ReaderDescription
+from teleconsult.plugin_host._device import SWITCHED_OFF, DeviceAssignment, DeviceView, HostedDevice, Sinks
+from teleconsult.plugin_host._host import PluginHost
+from teleconsult.plugin_host._worker import plugin_environment
+from teleconsult.process import ChildProcess
+
+log = structlog.get_logger(__name__)
+
+
+def _forget(_device_id: str, _memory: Mapping[str, Any]) -> None:
+    """Where nobody keeps what readers remember."""
+
+
+class DeviceHost:
+    """All devices of this node.
+
+    `on_reading(reading)` keeps a reading or raises, and then the same reading comes again with the same
+    `reading_id`. `on_waveform(waveform)` and `on_status(status)` pass on. `on_memory(device_id, values)` keeps
+    what a reader wants to remember; give it back in the next `DeviceAssignment`. All are called on threads of
+    this object; those of one device one at a time and in order.
+    """
+
+    def __init__(
+        self,
+        plugins: PluginHost,
+        *,
+        on_reading: Callable[[Reading], None],
+        on_waveform: Callable[[Waveform], None],
+        on_status: Callable[[DeviceStatus], None],
+        on_memory: Callable[[str, Mapping[str, Any]], None] = _forget,
+        config: DeviceConfig | None = None,
+    ) -> None:
+        self._plugins = plugins
+        self._config = config or DeviceConfig()
+        self._sinks = Sinks(on_reading, on_waveform, on_status, on_memory, self._fault)
+        self._devices: dict[str, HostedDevice] = {}
+        self._assigned: dict[str, DeviceAssignment] = {}
+        self._lock = threading.RLock()
+        self._closing = threading.Event()
+        self._settings: dict[str, Mapping[str, Any]] = {}
+        self._changed: set[str] = set()
+        self._wake = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="devices", daemon=True)
+        self._keeper.start()
+        plugins.on_change(self._plugin_changed)
+
+    def start_device(self, assignment: DeviceAssignment) -> DeviceView:
+        """Read this device from now on; an earlier assignment of the same device ends.
+
+        Where its plugin does not run now, the device is off and starts when the plugin is switched on.
+        """
+        device_id = assignment.device.device_id
+        with self._lock:
+            self.stop_device(device_id, missing_ok=True)
+            self._assigned[device_id] = assignment
+            self._start(assignment)
+        return self.device(device_id)
+
+    def stop_device(self, device_id: str, *, missing_ok: bool = False) -> None:
+        """Stop reading it and forget the assignment. Raises NotFound."""
+        with self._lock:
+            assignment = self._assigned.pop(device_id, None)
+            hosted = self._devices.pop(device_id, None)
+        if assignment is None and not missing_ok:
+            raise _no_device(device_id)
+        if hosted:
+            hosted.stop()
+
+    def command(self, device_id: str, command: Command | str) -> None:
+        """Ask something of a device. Raises NotFound, InvalidInput (it cannot do that), Unavailable."""
+        hosted = self._devices.get(device_id)
+        if hosted is None:
+            raise _no_device(device_id)
+        if command not in hosted.view().commands:
+            raise InvalidInput(N_("This device cannot do that."), field="command")
+        if not hosted.command(Command(command)):
+            raise Unavailable(N_("The device is being started. Try again in a moment."))
+
+    def devices(self) -> list[DeviceView]:
+        """All assigned devices, by id."""
+        return [self._devices[device_id].view() for device_id in sorted(self._devices)]
+
+    def device(self, device_id: str) -> DeviceView:
+        """One device. Raises NotFound."""
+        hosted = self._devices.get(device_id)
+        if hosted is None:
+            raise _no_device(device_id)
+        return hosted.view()
+
+    def discover(
+        self, plugin: str, reader: str, on_found: Callable[[DeviceInfo], None], seconds: float = 15.0
+    ) -> Callable[[], None]:
+        """Look for devices that a reader can read; `on_found` is called for each, on a thread.
+
+        Returns at once, with a function that ends the search early. Raises NotFound if there is no such reader.
+        """
+        self._reader(plugin, reader)
+        done = threading.Event()
+
+        def hear(message: dict[str, Any]) -> None:
+            if "found" in message:
+                try:
+                    on_found(DeviceInfo.model_validate(message["found"]))
+                except ValidationError as error:
+                    self._fault(plugin, f"discovery by {reader!r} found nonsense: {error}")
+            elif "fault" in message:
+                self._fault(plugin, f"discovery by {reader!r}: {message['fault']}")
+
+        child = ChildProcess.python(
+            f"discover-{plugin}-{reader}",
+            "teleconsult.plugin_host.device_worker",
+            on_message=hear,
+            on_exit=lambda _status: done.set(),
+            args=[f"discovery {plugin}"],
+            env=plugin_environment(self._plugins.config.paths),
+            max_line=64 * 1024,
+        )
+        settings = dict(self._plugins.plugin(plugin).settings)
+        child.start()
+        child.send({"discover": {"plugin": plugin, "reader": reader, "settings": settings, "beat": self._config.beat}})
+
+        def end() -> None:
+            done.wait(seconds)
+            child.stop(grace=4.0)
+
+        threading.Thread(target=end, name=f"discover-{plugin}", daemon=True).start()
+        return done.set
+
+    def close(self) -> None:
+        """End all device processes, all at the same time."""
+        self._closing.set()
+        self._wake.set()
+        self._keeper.join(5.0)
+        with self._lock:
+            devices, self._devices = list(self._devices.values()), {}
+            self._assigned.clear()
+        threads = [threading.Thread(target=device.stop, daemon=True) for device in devices]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _start(self, assignment: DeviceAssignment) -> None:
+        plugin = assignment.plugin
+        view = self._plugins.plugin(plugin)
+        reader = next((r for r in view.readers if r.key == assignment.reader), None)
+        self._settings[plugin] = view.settings
+        hosted = HostedDevice(
+            assignment,
+            commands=reader.commands if reader else (),
+            kinds=reader.kinds if reader else (),
+            waveforms=reader.waveforms if reader else (),
+            settings=view.settings,
+            paths=self._plugins.config.paths,
+            config=self._config,
+            sinks=self._sinks,
+        )
+        self._devices[assignment.device.device_id] = hosted
+        if reader and view.status == "enabled":
+            hosted.start()
+        else:
+            hosted.stop(SWITCHED_OFF)
+
+    def _reader(self, plugin: str, key: str) -> ReaderDescription:
+        for offered in self._plugins.readers():
+            if offered.plugin == plugin and offered.reader.key == key:
+                return offered.reader
+        raise NotFound(N_("The plugin %(name)s does not offer this."), name=plugin)
+
+    def _fault(self, plugin: str, sentence: str) -> None:
+        self._plugins.record_fault(plugin, sentence)
+
+    def _plugin_changed(self, name: str) -> None:
+        # Called while the plugin's lock may be held, and stopping a device takes seconds: leave it to the keeper.
+        self._changed.add(name)
+        self._wake.set()
+
+    def _keep(self) -> None:
+        """Look after the processes every second, and follow the plugins' switches."""
+        while not self._closing.is_set():
+            self._wake.wait(1.0)
+            self._wake.clear()
+            while self._changed:
+                self._follow(self._changed.pop())
+            for hosted in list(self._devices.values()):
+                hosted.look()
+
+    def _follow(self, plugin: str) -> None:
+        view = self._plugins.plugin(plugin)
+        if view.status == "loading":
+            return
+        runs = view.status == "enabled"
+        for device_id, assignment in list(self._assigned.items()):
+            if assignment.plugin != plugin:
+                continue
+            with self._lock:
+                hosted = self._devices.get(device_id)
+                if hosted is None or self._assigned.get(device_id) is not assignment:
+                    continue
+                running = hosted.wanted
+                if running and (not runs or self._settings.get(plugin) != view.settings):
+                    hosted.stop(SWITCHED_OFF if not runs else None)
+                    running = False
+                if runs and not running:
+                    memory = hosted.memory
+                    self._assigned[device_id] = kept = replace(assignment, memory=memory)
+                    self._start(kept)
+
+
+def _no_device(device_id: str) -> NotFound:
+    return NotFound(N_("There is no device %(device)s here."), device=device_id)
