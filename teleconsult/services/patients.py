@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -82,7 +82,7 @@ class PatientSummary:
         return SEX_NAMES[self.sex]
 
 
-class AlreadyRegistered(Conflict):  # noqa: N818 - reads as what happened
+class AlreadyRegistered(Conflict):
     """The resident ID number belongs to a record that is there. `patient` is that person."""
 
     def __init__(self, patient: PatientSummary) -> None:
@@ -93,7 +93,7 @@ class AlreadyRegistered(Conflict):  # noqa: N818 - reads as what happened
         self.field = "resident_id"
 
 
-class PossibleDuplicates(Conflict):  # noqa: N818
+class PossibleDuplicates(Conflict):
     """People who may be the same one. Registering again with their ids confirmed goes through."""
 
     def __init__(self, people: tuple[PatientSummary, ...]) -> None:
@@ -119,15 +119,13 @@ def register_patient(
         others = _lookalikes(work, values)
         unseen = {other.record_id for other in others} - set(confirmed_others)
         if unseen:
-            raise PossibleDuplicates(summaries(work, others))
+            raise PossibleDuplicates(summaries(work.session, others, work.now))
         row = new_version(work.session, Patient, values, author=actor, node_id=node.node_id)
         _written(work, row, "create")
-        return summary(work, row)
+        return summary(work.session, row, work.now)
 
 
-def correct_patient(
-    node: Node, actor: Actor, patient_id: str, person: PersonInput, *, version: int
-) -> PatientSummary:
+def correct_patient(node: Node, actor: Actor, patient_id: str, person: PersonInput, *, version: int) -> PatientSummary:
     """Write a corrected version. `version` is the one the person was looking at.
 
     Raises InvalidInput, AlreadyRegistered, NotFound, or Conflict when somebody else has changed it meanwhile.
@@ -138,16 +136,12 @@ def correct_patient(
         values = _checked(work, person)
         _refuse_same_number(work, values["resident_id"], besides=patient_id)
         if all(getattr(old, field) == value for field, value in values.items()):
-            return summary(work, old)
+            return summary(work.session, old, work.now)
         if old.version != version:
-            raise Conflict(
-                N_("Somebody has changed this record since you opened it. Open it again to see the change.")
-            )
-        row = new_version(
-            work.session, Patient, values, author=actor, node_id=node.node_id, corrects=old
-        )
+            raise Conflict(N_("Somebody has changed this record since you opened it. Open it again to see the change."))
+        row = new_version(work.session, Patient, values, author=actor, node_id=node.node_id, corrects=old)
         _written(work, row, "update")
-        return summary(work, row)
+        return summary(work.session, row, work.now)
 
 
 def read_patient(node: Node, actor: Actor, patient_id: str) -> Patient:
@@ -163,7 +157,7 @@ def read_summary(node: Node, actor: Actor, patient_id: str) -> PatientSummary:
     with node.transaction(actor) as work:
         row = current_patient(work.session, patient_id)
         work.audit("read", "patient", patient_id, patient_id=patient_id)
-        return summary(work, row)
+        return summary(work.session, row, work.now)
 
 
 def current_patient(session: Session, patient_id: str) -> Patient:
@@ -174,19 +168,27 @@ def current_patient(session: Session, patient_id: str) -> Patient:
     return row
 
 
-def summary(work: Work, row: Patient) -> PatientSummary:
-    """One row as a summary, its age as of today at the site."""
-    village = work.session.get(Village, row.village_id) if row.village_id else None
-    return make_summary(row, village, site_today(work.now))
+def current_patients(session: Session, patient_ids: Iterable[str]) -> list[Patient]:
+    """The current versions of several people, in no order; who is not there is left out."""
+    wanted = set(patient_ids)
+    if not wanted:
+        return []
+    query = select(Patient).where(col(Patient.record_id).in_(wanted), col(Patient.current).is_(True))
+    return list(session.exec(query))
 
 
-def summaries(work: Work, rows: Iterable[Patient]) -> tuple[PatientSummary, ...]:
+def summary(session: Session, row: Patient, now: datetime) -> PatientSummary:
+    """One row as a summary, its age as of the day at the site."""
+    return summaries(session, [row], now)[0]
+
+
+def summaries(session: Session, rows: Iterable[Patient], now: datetime) -> tuple[PatientSummary, ...]:
     """Several rows as summaries, with one look-up of their villages."""
     found = list(rows)
     wanted = {row.village_id for row in found if row.village_id}
-    villages = {v.id: v for v in work.session.exec(select(Village).where(col(Village.id).in_(wanted)))}
-    today = site_today(work.now)
-    return tuple(make_summary(row, villages.get(row.village_id or ""), today) for row in found)
+    places = {v.id: v for v in session.exec(select(Village).where(col(Village.id).in_(wanted)))}
+    today = site_today(now)
+    return tuple(make_summary(row, places.get(row.village_id or ""), today) for row in found)
 
 
 def make_summary(row: Patient, village: Village | None, today: date) -> PatientSummary:
@@ -224,9 +226,7 @@ def _checked(work: Work, person: PersonInput) -> dict[str, Any]:
     name = clean_name(person.name)
     sex, born, number = person.sex, person.birth_date, None
     if person.resident_id:
-        parsed = parse_resident_id(
-            person.resident_id, today=today, allow_demo=work.node.settings.allow_demo_data
-        )
+        parsed = parse_resident_id(person.resident_id, today=today, allow_demo=work.node.settings.allow_demo_data)
         number = parsed.number
         if born is not None and born != parsed.birth_date:
             raise InvalidInput(
@@ -235,9 +235,7 @@ def _checked(work: Work, person: PersonInput) -> dict[str, Any]:
                 date=parsed.birth_date.isoformat(),
             )
         if sex not in (None, Sex.UNKNOWN, parsed.sex):
-            raise InvalidInput(
-                N_("The sex differs from the one in the resident ID number."), field="sex"
-            )
+            raise InvalidInput(N_("The sex differs from the one in the resident ID number."), field="sex")
         born, sex = parsed.birth_date, parsed.sex
     if born is None:
         raise InvalidInput(N_("Enter the birth date, or the resident ID number."), field="birth_date")
@@ -276,7 +274,7 @@ def _refuse_same_number(work: Work, number: str | None, *, besides: str | None) 
     query = select(Patient).where(Patient.resident_id == number, col(Patient.current).is_(True))
     for row in work.session.exec(query):
         if row.record_id != besides:
-            raise AlreadyRegistered(summary(work, row))
+            raise AlreadyRegistered(summary(work.session, row, work.now))
 
 
 def _lookalikes(work: Work, values: dict[str, Any]) -> list[Patient]:

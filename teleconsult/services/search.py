@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, case, false, func, or_
+from sqlalchemy import ColumnElement, SQLColumnExpression, String, and_, case, false, func, or_
 from sqlmodel import Session, col, select
 
 from teleconsult.domain.roles import Actor, Role
@@ -56,7 +57,7 @@ def search_people(
         shown = rows[:limit]
         work.audit("search", "patient", detail=f"{_masked(words)}: {len(shown)}")
         exact = len(shown) == 1 and any(_is_whole_number(word) for word in words)
-        return SearchResult(summaries(work, shown), more=len(rows) > limit, exact=exact)
+        return SearchResult(summaries(work.session, shown, work.now), more=len(rows) > limit, exact=exact)
 
 
 def whole_number(query: str) -> str | None:
@@ -81,7 +82,7 @@ def _is_chinese(word: str) -> bool:
 
 
 def _matches(session: Session, word: str, is_sqlite: bool, anywhere: bool) -> list[Match]:
-    def begins(column: ColumnElement[str]) -> ColumnElement[bool]:
+    def begins(column: SQLColumnExpression[Any]) -> ColumnElement[bool]:
         if is_sqlite:  # a range uses the index; LIKE does not
             return and_(column >= word, column < word + _AFTER)
         return column.startswith(word, autoescape=True)
@@ -112,9 +113,7 @@ def _villages(session: Session, word: str) -> list[str]:
     return list(session.exec(query.limit(50)))
 
 
-def _find(
-    session: Session, matches: list[list[Match]], near_village_id: str | None, limit: int
-) -> list[Patient]:
+def _find(session: Session, matches: list[list[Match]], near_village_id: str | None, limit: int) -> list[Patient]:
     rank = sum(
         (case(*((condition, worth) for condition, worth in word), else_=9) for word in matches[1:]),
         start=case(*((condition, worth) for condition, worth in matches[0]), else_=9),
