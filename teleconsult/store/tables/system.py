@@ -82,10 +82,12 @@ class DeviceAssignment(SQLModel, table=True):
     plugin: str = Field(max_length=80)
     reader: str = Field(max_length=80)
     """Name of the reader inside the plugin"""
-    device_id: str = Field(max_length=120)
+    device_id: str = Field(unique=True, max_length=120)
     name: str = Field(max_length=120)
-    settings: dict[str, Any] = json_dict()
-    enabled: bool = True
+    info: dict[str, Any] = json_dict()
+    """What the plugin told about it (`plugin_api.DeviceInfo`)"""
+    memory: dict[str, Any] = json_dict()
+    """What its reader wants to remember between starts"""
     made_at: datetime = instant()
 
 

@@ -207,10 +207,11 @@ def upgrade() -> None:
         sa.Column("reader", sqlmodel.sql.sqltypes.AutoString(length=80), nullable=False),
         sa.Column("device_id", sqlmodel.sql.sqltypes.AutoString(length=120), nullable=False),
         sa.Column("name", sqlmodel.sql.sqltypes.AutoString(length=120), nullable=False),
-        sa.Column("settings", sa.JSON(), nullable=False),
-        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("info", sa.JSON(), nullable=False),
+        sa.Column("memory", sa.JSON(), nullable=False),
         sa.Column("made_at", teleconsult.store.types.UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("device_id"),
     )
     op.create_table(
         "encounter",
@@ -382,9 +383,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "outboxentry",
-        sa.Column(
-            "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
-        ),
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("target", sqlmodel.sql.sqltypes.AutoString(length=36), nullable=False),
         sa.Column("kind", sqlmodel.sql.sqltypes.AutoString(length=40), nullable=False),
         sa.Column("record_id", sqlmodel.sql.sqltypes.AutoString(length=80), nullable=False),
