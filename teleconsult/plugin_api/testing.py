@@ -1,0 +1,268 @@
+"""pytest fixtures for plugin authors. Installed with teleconsult, so a plugin's tests use them by name.
+
+`device_bench` runs a device reader as the node would, against an in-memory session: start it, give commands,
+wait for what it sends. `plugin_hooks` checks a plugin's hooks and calls them. `page_context`, `consult_event`
+and `followup_visit` are invented people's values to call them with. Nothing here talks to a node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import CancelledError, Future
+from datetime import UTC, date, datetime
+from types import ModuleType
+from typing import Any, TypeVar
+
+import pluggy
+import pytest
+
+from teleconsult.domain.consult import Action, State, Urgency
+from teleconsult.domain.ids import new_id
+from teleconsult.domain.people import Sex
+from teleconsult.domain.roles import Role
+from teleconsult.plugin_api import hookspecs
+from teleconsult.plugin_api._devices import Command, DeviceInfo, DeviceState, DeviceStatus, Reading, Waveform
+from teleconsult.plugin_api._events import ConsultEvent
+from teleconsult.plugin_api._followup import FollowupVisit
+from teleconsult.plugin_api._panels import Page, PageContext
+from teleconsult.plugin_api._readers import DeviceReader
+from teleconsult.plugin_api._session import DeviceSession, Limits, ReadingNotTaken
+
+T = TypeVar("T", Reading, Waveform, DeviceStatus)
+
+_WAIT = 5.0
+
+
+class BenchSession(DeviceSession):
+    """A session whose other end is a test."""
+
+    def __init__(self, device: DeviceInfo, memory: Mapping[str, Any] | None = None, limits: Limits | None = None):
+        super().__init__(device, memory, limits)
+        self.sent: queue.Queue[Reading | Waveform | DeviceStatus] = queue.Queue()
+        self.refuse_readings = False
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def now(self) -> datetime:
+        """The time that the test has set, else the real one."""
+        return self.clock()
+
+    async def _send_reading(self, reading: Reading) -> None:
+        if self.refuse_readings:
+            raise ReadingNotTaken("The reading could not be kept now.")
+        self.sent.put(reading)
+
+    async def _send_waveform(self, waveform: Waveform) -> None:
+        self.sent.put(waveform)
+
+    async def _send_status(self, status: DeviceStatus) -> None:
+        self.sent.put(status)
+
+    async def _send_memory(self, memory: Mapping[str, Any]) -> None: ...
+
+
+class DeviceBench:
+    """One running reader. Use it in a `with` block, or get it from the `device_bench` fixture.
+
+    Values are handed out in the order they were sent; `reading()`, `waveform()` and `status()` skip the others
+    until theirs comes. Every wait ends with an AssertionError after `timeout` seconds.
+    """
+
+    def __init__(
+        self,
+        reader: type[DeviceReader],
+        settings: Any = None,
+        *,
+        device: DeviceInfo | None = None,
+        memory: Mapping[str, Any] | None = None,
+        limits: Limits | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="device-bench", daemon=True)
+        self._make = reader
+        self._settings = settings
+        self.device = device or DeviceInfo(device_id="bench-1", name="Device on the bench")
+        self._memory, self._limits, self._clock = memory, limits, clock
+        self.session: BenchSession
+        self._running: Future[None]
+
+    def __enter__(self) -> DeviceBench:
+        self._thread.start()
+        self.session = self._do(self._open())
+        self._running = asyncio.run_coroutine_threadsafe(self._run(), self._loop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_WAIT)
+        self._loop.close()
+
+    def command(self, command: Command | str) -> None:
+        """Ask something of the device."""
+        self._loop.call_soon_threadsafe(self.session._ask, Command(command))
+
+    def reading(self, kind: str | None = None, timeout: float = _WAIT) -> Reading:
+        """The next reading (of that kind)."""
+        return self._next(Reading, lambda r: kind in (None, r.kind), f"reading {kind or ''}", timeout)
+
+    def waveform(self, timeout: float = _WAIT) -> Waveform:
+        """The next run of samples."""
+        return self._next(Waveform, lambda _: True, "waveform", timeout)
+
+    def status(self, state: DeviceState | str | None = None, timeout: float = _WAIT) -> DeviceStatus:
+        """The next status (with that state)."""
+        return self._next(DeviceStatus, lambda s: state in (None, s.state), f"status {state or ''}", timeout)
+
+    def cancel(self, timeout: float = 3.0) -> None:
+        """Cancel the reader as the node does. It has `timeout` seconds to let go of its device."""
+        self._running.cancel()
+        deadline = time.monotonic() + timeout
+        while self._do(self._left()):
+            assert time.monotonic() < deadline, f"the reader was still busy {timeout:g} s after it was cancelled"
+            time.sleep(0.01)
+
+    def ended(self, timeout: float = _WAIT) -> BaseException | None:
+        """Wait until the reader ends by itself: None, or what it raised."""
+        try:
+            return self._running.exception(timeout)
+        except (CancelledError, asyncio.CancelledError) as error:
+            return error
+        except TimeoutError:
+            raise AssertionError(f"the reader did not end within {timeout:g} s") from None
+
+    async def _open(self) -> BenchSession:
+        session = BenchSession(self.device, self._memory, self._limits)
+        if self._clock:
+            session.clock = self._clock
+        return session
+
+    async def _run(self) -> None:
+        await self._make(self.device, self._settings).run(self.session)
+
+    async def _left(self) -> int:
+        """Tasks that the reader has left behind."""
+        return len(asyncio.all_tasks()) - 1
+
+    def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_WAIT)
+
+    def _next(self, wanted: type[T], fits: Callable[[T], bool], what: str, timeout: float) -> T:
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                value = self.session.sent.get(timeout=max(0.0, min(0.1, deadline - time.monotonic())))
+            except queue.Empty:
+                if self._running.done() and self.session.sent.empty():
+                    raise AssertionError(f"no {what}: the reader ended: {self.ended(0)!r}") from None
+                if time.monotonic() >= deadline:
+                    raise AssertionError(f"no {what} within {timeout:g} s") from None
+                continue
+            if isinstance(value, wanted) and fits(value):
+                return value
+
+
+def load_hooks(plugin: ModuleType | object) -> Any:
+    """Check a plugin's hooks as the node does, and return their callers: `hooks.page_panels(context=…)`.
+
+    Raises pluggy.PluginValidationError for an unknown hook or a wrong argument name.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    manager.register(plugin, "plugin-under-test")
+    manager.check_pending()
+    return manager.hook
+
+
+@pytest.fixture
+def plugin_hooks() -> Callable[[ModuleType | object], Any]:
+    """`plugin_hooks(module)` checks the module's hooks and returns their callers."""
+    return load_hooks
+
+
+@pytest.fixture
+def device_bench() -> Iterator[Callable[..., DeviceBench]]:
+    """`device_bench(ReaderClass, settings, …)` starts a reader; all are cancelled at the end of the test."""
+    benches: list[DeviceBench] = []
+
+    def start(reader: type[DeviceReader], settings: Any = None, **more: Any) -> DeviceBench:
+        bench = DeviceBench(reader, settings, **more)
+        bench.__enter__()
+        benches.append(bench)
+        return bench
+
+    yield start
+    for bench in benches:
+        bench.__exit__()
+
+
+@pytest.fixture
+def page_context() -> Callable[..., PageContext]:
+    """`page_context(page="consult", readings=…)`: an invented woman of 67 on the encounter page."""
+
+    def make(**changes: Any) -> PageContext:
+        values = {
+            "page": Page.ENCOUNTER,
+            "language": "zh",
+            "patient_id": new_id(),
+            "age_years": 67,
+            "sex": Sex.FEMALE,
+            "encounter_id": new_id(),
+            **changes,
+        }
+        return PageContext.model_validate(values)
+
+    return make
+
+
+@pytest.fixture
+def consult_event() -> Callable[..., ConsultEvent]:
+    """`consult_event(action="accept", state="accepted")`: a step of an invented consult."""
+
+    def make(**changes: Any) -> ConsultEvent:
+        values = {
+            "event_id": new_id(),
+            "consult_id": new_id(),
+            "action": Action.REQUEST,
+            "state": State.REQUESTED,
+            "at": datetime.now(UTC),
+            "urgency": Urgency.ROUTINE,
+            "actor_role": Role.VEHICLE_DOCTOR,
+            **changes,
+        }
+        return ConsultEvent.model_validate(values)
+
+    return make
+
+
+@pytest.fixture
+def followup_visit() -> Callable[..., FollowupVisit]:
+    """`followup_visit({"systolic": 150}, …)`: a visit whose answers are given by linkId."""
+
+    def make(answers: Mapping[str, Any], **changes: Any) -> FollowupVisit:
+        items = [{"linkId": link, "answer": [_answer(value)]} for link, value in answers.items()]
+        values = {
+            "patient_id": new_id(),
+            "age_years": 67,
+            "sex": Sex.FEMALE,
+            "visited_on": date(2026, 11, 24),
+            "response": {"resourceType": "QuestionnaireResponse", "status": "completed", "item": items},
+            **changes,
+        }
+        return FollowupVisit.model_validate(values)
+
+    return make
+
+
+def _answer(value: Any) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"valueBoolean": value}
+    if isinstance(value, int):
+        return {"valueInteger": value}
+    if isinstance(value, float):
+        return {"valueDecimal": value}
+    return {"valueString": str(value)}
