@@ -26,9 +26,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TELECONSULT_", extra="ignore", frozen=True)
 
     kind: NodeKind = NodeKind.HUB
-    data_dir: Path = Field(
-        default=Path("var"), description="Where the database, images and keys of this node live."
-    )
+    data_dir: Path = Field(default=Path("var"), description="Where the database, images and keys of this node live.")
     database_url: str | None = Field(
         default=None,
         description="SQLAlchemy URL; default is SQLite in the data directory. postgresql+psycopg://…",
@@ -39,24 +37,16 @@ class Settings(BaseSettings):
         default=None, description="Signs cookies; made and kept in the data directory if unset."
     )
     language: str = Field(default="zh", description="Language of people who have not chosen one: zh or en.")
-    allow_demo_data: bool = Field(
-        default=False, description="Accept ID numbers of invented people (region 000000)."
-    )
+    allow_demo_data: bool = Field(default=False, description="Accept ID numbers of invented people (region 000000).")
 
     hub_url: str | None = Field(default=None, description="Vehicle only: address of the hub.")
     vehicle_key: str | None = Field(
         default=None, description="Vehicle only: the key made by `teleconsult vehicle-key`."
     )
 
-    session_hours: float = Field(
-        default=12, gt=0, description="A login ends after so many hours at the latest."
-    )
-    session_idle_minutes: float = Field(
-        default=120, gt=0, description="…and after so many minutes without use."
-    )
-    login_tries: int = Field(
-        default=5, ge=1, description="Wrong passwords for one name before it has to wait."
-    )
+    session_hours: float = Field(default=12, gt=0, description="A login ends after so many hours at the latest.")
+    session_idle_minutes: float = Field(default=120, gt=0, description="…and after so many minutes without use.")
+    login_tries: int = Field(default=5, ge=1, description="Wrong passwords for one name before it has to wait.")
     login_wait_minutes: float = Field(default=10, gt=0, description="How long it then has to wait.")
     consult_expiry_hours: float = Field(
         default=72,
@@ -68,32 +58,18 @@ class Settings(BaseSettings):
     )
     max_upload_mb: float = Field(default=12, gt=0, description="Largest image a vehicle can attach.")
 
-    media_workers: int | None = Field(
-        default=None, ge=1, description="Media worker processes; default one per core."
-    )
+    media_workers: int | None = Field(default=None, ge=1, description="Media worker processes; default one per core.")
     media_addresses: Annotated[list[str], NoDecode] = Field(
         default_factory=list,
         description="Addresses offered for media instead of the machine's own, comma separated.",
     )
-    media_ports: str | None = Field(
-        default=None, description="UDP port range for media, such as 40000-40999."
-    )
-    ice_servers: str | None = Field(
-        default=None, description="STUN/TURN servers for browsers, as a JSON list."
-    )
+    media_ports: str | None = Field(default=None, description="UDP port range for media, such as 40000-40999.")
+    ice_servers: str | None = Field(default=None, description="STUN/TURN servers for browsers, as a JSON list.")
 
-    load_plugins: str | None = Field(
-        default=None, description="Only these plugins, comma separated; empty for none."
-    )
-    redis_url: str | None = Field(
-        default=None, description="Message queue when more than one hub process runs."
-    )
-    trust_proxy: int = Field(
-        default=0, ge=0, description="Number of reverse proxies in front whose headers count."
-    )
-    https: bool = Field(
-        default=False, description="Pages are served over HTTPS (by us or a proxy): secure cookies."
-    )
+    load_plugins: str | None = Field(default=None, description="Only these plugins, comma separated; empty for none.")
+    redis_url: str | None = Field(default=None, description="Message queue when more than one hub process runs.")
+    trust_proxy: int = Field(default=0, ge=0, description="Number of reverse proxies in front whose headers count.")
+    https: bool = Field(default=False, description="Pages are served over HTTPS (by us or a proxy): secure cookies.")
     tls_cert: Path | None = Field(default=None, description="Certificate chain (PEM) to serve HTTPS with.")
     tls_key: Path | None = Field(default=None, description="Its private key (PEM).")
     log_json: bool = Field(default=False, description="Write the log as JSON lines.")
@@ -110,6 +86,21 @@ class Settings(BaseSettings):
         return self.kind is NodeKind.HUB
 
     @property
+    def only_plugins(self) -> frozenset[str] | None:
+        """The names of the only plugins to load; None for all."""
+        if self.load_plugins is None:
+            return None
+        return frozenset(name.strip() for name in self.load_plugins.split(",") if name.strip())
+
+    @property
+    def media_port_range(self) -> tuple[int, int] | None:
+        """First and last UDP port for media; None for any free ones."""
+        if not self.media_ports:
+            return None
+        first, _, last = self.media_ports.partition("-")
+        return int(first), int(last or first)
+
+    @property
     def files_dir(self) -> Path:
         """Where images are kept."""
         return self.data_dir / "files"
@@ -117,6 +108,4 @@ class Settings(BaseSettings):
     @field_validator("media_addresses", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return (
-            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-        )
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -18,6 +18,7 @@ from sqlmodel import Session, SQLModel
 from teleconsult.domain.ids import utc_now
 from teleconsult.domain.roles import Actor
 from teleconsult.services.bus import Bus
+from teleconsult.services.links import VehicleLinks
 from teleconsult.settings import Settings
 from teleconsult.store import Store
 from teleconsult.store.files import FileStore
@@ -60,6 +61,7 @@ class Node:
 
     def __post_init__(self) -> None:
         self.files = FileStore(self.settings.files_dir)
+        self.links = VehicleLinks()
 
     @property
     def is_hub(self) -> bool:

@@ -96,6 +96,7 @@ class PluginState(SQLModel, table=True):
 
     name: str = Field(primary_key=True, max_length=80)
     enabled: bool = True
+    switched_off: bool = False
     faults: int = 0
     last_error: str = ""
     last_error_at: datetime | None = optional_instant()

@@ -453,6 +453,7 @@ def upgrade() -> None:
         "pluginstate",
         sa.Column("name", sqlmodel.sql.sqltypes.AutoString(length=80), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("switched_off", sa.Boolean(), nullable=False),
         sa.Column("faults", sa.Integer(), nullable=False),
         sa.Column("last_error", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("last_error_at", teleconsult.store.types.UtcDateTime(timezone=True), nullable=True),

@@ -1,0 +1,196 @@
+"""Runs one node: builds it, starts its workers, serves its pages, and stops all of it cleanly.
+
+`run()` must be the first to import most of the program: it expects that gevent has patched the standard
+library already (`teleconsult.cli` sees to that).
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from teleconsult import app as application
+from teleconsult import live, media, plugin_host
+from teleconsult.domain.errors import N_, TeleconsultError, Unavailable
+from teleconsult.services import calls, consults, devices
+from teleconsult.services.node import Node
+from teleconsult.settings import Settings
+from teleconsult.store import Store, migrate
+from teleconsult.store.plugins import DatabasePluginState
+from teleconsult.sync.uplink import Uplink
+
+log = structlog.get_logger(__name__)
+
+LAPSE_EVERY = 30.0
+"""Seconds between looks for consults whose time has run out."""
+
+
+def configure_logging(settings: Settings) -> None:
+    """One line an event on stderr; JSON if asked for. Personal data never goes into the text of a line."""
+    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
+    renderer: Any = structlog.processors.JSONRenderer() if settings.log_json else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info if settings.log_json else structlog.processors.UnicodeDecoder(),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(stream=sys.stderr, level=max(level, logging.WARNING))
+
+
+def build_node(settings: Settings, node_id: str = "hub") -> Node:
+    """A node on its database, which must exist and be up to date. Starts nothing."""
+    store = Store(settings.url)
+    if migrate.current(store) != migrate.head():
+        raise Unavailable(N_("The database is not at this program's schema. Run: teleconsult db upgrade"))
+    return Node(settings, store, node_id)
+
+
+class Running:
+    """A node with its workers started, and the way to stop them."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self._stops: list[Callable[[], None]] = []
+        self._ending = threading.Event()
+
+    def start(self) -> None:
+        """Start plugins, then media and calls (hub) or devices and uplink (vehicle)."""
+        node = self.node
+        only = node.settings.only_plugins
+        node.plugins = plugin_host.PluginHost(plugin_host.PluginConfig(only=only), DatabasePluginState(node.store))
+        node.plugins.start()
+        self._stops.append(node.plugins.stop)
+        if node.is_hub:
+            self._start_calls()
+        else:
+            self._start_vehicle()
+        threading.Thread(target=self._watch_the_clock, name="lapse", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop everything that was started, the last first."""
+        self._ending.set()
+        for stop in reversed(self._stops):
+            try:
+                stop()
+            except Exception:
+                log.exception("stopping a part failed")
+        self.node.store.close()
+
+    def _start_calls(self) -> None:
+        node, settings = self.node, self.node.settings
+        desk = calls.CallDesk(node)
+        node.calls = desk
+        workers = media.MediaWorkers(
+            media.MediaConfig(
+                workers=settings.media_workers or 0,
+                announced=tuple(settings.media_addresses),
+                ports=settings.media_port_range,
+            ),
+            desk.on_media_event,
+        )
+        workers.start()
+        node.media = workers
+        self._stops.append(workers.stop)
+
+    def _start_vehicle(self) -> None:
+        node, settings = self.node, self.node.settings
+        self._stops.append(devices.start_devices(node))
+        if settings.hub_url and settings.vehicle_key:
+            uplink = Uplink(node, settings.hub_url.rstrip("/"), settings.vehicle_key)
+            uplink.start()
+            self._stops.append(uplink.stop)
+        else:
+            log.warning("no hub is set, so this vehicle stays off line", setting="TELECONSULT_HUB_URL")
+
+    def _watch_the_clock(self) -> None:
+        while not self._ending.wait(LAPSE_EVERY):
+            try:
+                consults.lapse(self.node)
+            except TeleconsultError as error:
+                log.warning("consults could not be looked through", reason=str(error))
+            except Exception:
+                log.exception("looking for lapsed consults failed")
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket. Raises Unavailable with the reason when the port cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise Unavailable(
+                N_("Port %(port)s is taken by another program. Stop that program or choose another port with --port."),
+                port=settings.port,
+            ) from error
+        raise Unavailable(
+            N_("Cannot listen on %(host)s port %(port)s: %(reason)s."),
+            host=settings.host,
+            port=settings.port,
+            reason=error.strerror,
+        ) from error
+    listener.listen(512)
+    listener.setblocking(False)
+    return listener
+
+
+def run(settings: Settings, *, node_id: str = "hub", ready: Callable[[str], None] | None = None) -> None:
+    """Serve one node until SIGINT or SIGTERM. `ready` is told the address once pages are served."""
+    from gevent import pywsgi
+
+    configure_logging(settings)
+    node = build_node(settings, node_id)
+    listener = listen(settings)
+    running = Running(node)
+    running.start()
+    flask_app = application.create_app(node)
+    live.create_socketio(flask_app, node)
+    tls = {"certfile": str(settings.tls_cert), "keyfile": str(settings.tls_key)} if settings.tls_cert else {}
+    server = pywsgi.WSGIServer(listener, flask_app, log=None, error_log=_ErrorLog(), **tls)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        _on_signal(number, server)
+    server.start()
+    address = f"{'https' if tls else 'http'}://{settings.host}:{listener.getsockname()[1]}"
+    log.info("serving", kind=str(settings.kind), address=address)
+    if ready:
+        ready(address)
+    try:
+        server._stop_event.wait()
+    finally:
+        running.stop()
+        log.info("stopped", kind=str(settings.kind))
+
+
+def _on_signal(number: int, server: Any) -> None:
+    import gevent
+
+    gevent.signal_handler(number, lambda: gevent.spawn(server.stop, 1))
+
+
+class _ErrorLog:
+    """What the web server has to say about broken connections, at debug level."""
+
+    def write(self, text: str) -> None:
+        """One piece of text."""
+        if text.strip():
+            log.debug("web server", text=text.strip())
+
+    def flush(self) -> None:
+        """Nothing is held back."""
