@@ -48,6 +48,9 @@ MAX_REMOTE_ADDRESSES: Final = 64
 MAX_QUEUE: Final = 256
 """DTLS datagrams that wait for their turn."""
 
+START_KBPS: Final = "900"
+"""What a browser's picture starts with, before it has measured: Chromium's own guess of 300 kbit/s is 320 pixels wide."""
+
 SOCKET_BUFFER: Final = 2 * 1024 * 1024
 """Bytes a media socket may hold while the loop is busy."""
 
@@ -91,6 +94,7 @@ def _video(mime: str, number: int, parameters: dict[str, int | str | None]) -> l
         RTCRtcpFeedback("goog-remb"),
         RTCRtcpFeedback("transport-cc"),
     ]
+    parameters = {**parameters, "x-google-start-bitrate": START_KBPS}
     return [
         RTCRtpCodecParameters(f"video/{mime}", 90000, None, number, feedback, parameters),
         RTCRtpCodecParameters("video/rtx", 90000, None, number + 1, [], {"apt": number}),
@@ -119,7 +123,11 @@ def install() -> None:
         {"minptime": 10, "useinbandfec": 1, "usedtx": "1", "maxaveragebitrate": "40000"},
     )
     CODECS["audio"][:] = [opus]
-    CODECS["video"][:] = [*_video("VP8", 96, {}), *_h264(98, "42e01f"), *_h264(100, "42001f")]
+    CODECS["video"][:] = [
+        *_video("VP8", 96, {"x-google-start-bitrate": "900"}),
+        *_h264(98, "42e01f"),
+        *_h264(100, "42001f"),
+    ]
     HEADER_EXTENSIONS["audio"][:] = _extensions({1: rtp.MID, 2: rtp.AUDIO_LEVEL})
     HEADER_EXTENSIONS["video"][:] = _extensions({1: rtp.MID, 3: rtp.ABS_SEND_TIME, 4: rtp.TRANSPORT_SEQUENCE})
     border = cast(Any, aiortc.rtcpeerconnection)

@@ -16,8 +16,11 @@ VOICE: Final = 50_000
 FLOOR: Final = 60_000
 """Least bits per second a picture is held to: below, it is no help, and the publisher's browser decides."""
 
-FULL: Final = 1.0
-"""Estimate over traffic below which the link counts as full."""
+FULL: Final = 0.88
+"""Estimate over traffic below which the link counts as full: on overuse a browser falls to 0.85 of what it gets."""
+
+FREE: Final = 1.3
+"""Estimate over traffic above which something else than this link holds the publishers."""
 
 
 class Downlink:
@@ -34,12 +37,12 @@ class Downlink:
         """Note how many octets have been sent altogether."""
         if self._at is not None and now > self._at:
             current = 8 * (octets - self._octets) / (now - self._at)
-            self.rate += (current - self.rate) * min(1.0, (now - self._at) / 0.5)
+            self.rate += (current - self.rate) * min(1.0, now - self._at)
         self._octets, self._at = octets, now
 
     def estimate(self, remb: int, ceiling: int) -> None:
-        """Take the receiver's estimate. At `ceiling` bit/s and above the link is free again."""
-        if remb >= ceiling:
+        """Take the receiver's estimate, in bit/s. From `ceiling` on the link is free whatever the traffic."""
+        if remb >= ceiling or remb > FREE * self.rate:
             self.limit = None
         elif self.limit is not None or remb < FULL * self.rate:
             self.limit = remb

@@ -59,6 +59,7 @@ class Source:
         self.octets = 0
         self.active = False
         self.round_trip = 0.1
+        self.fraction_lost = 0.0
         self._sender_ssrc = sender_ssrc
         self._report = report
         self._nack = nack
@@ -231,12 +232,13 @@ class Source:
         self._reported = (expected, self.packets)
         interval = expected - last_expected
         missed = interval - (self.packets - last_packets)
+        self.fraction_lost = missed / interval if interval > 0 and missed > 0 else 0.0
         since = 0
         if self._last_report is not None:
             since = min(int((now - self._last_report_at) * 65536), 0xFFFFFFFF)
         return rtcp.Block(
             ssrc=self.ssrc,
-            fraction_lost=min(255, (missed << 8) // interval) if interval > 0 and missed > 0 else 0,
+            fraction_lost=min(255, int(self.fraction_lost * 256)),
             lost=expected - self.packets,
             highest=highest & 0xFFFFFFFF,
             jitter=int(self._jitter),

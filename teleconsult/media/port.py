@@ -23,6 +23,9 @@ FEEDBACK_INTERVAL: Final = 0.1
 REPORT_INTERVAL: Final = 1.0
 """Seconds between receiver reports."""
 
+UNLIMITED: Final = 100_000_000
+"""Bits per second that take an earlier limit back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cipher:
@@ -45,14 +48,16 @@ class Port:
         self.sent_octets = 0
         self.refused = 0
         self.heard = monotonic()
-        self.remb: int | None = None
-        self.on_remb: Callable[[int], None] | None = None
         self.arrivals = Arrivals()
         self._cipher: Cipher | None = None
         self._transport_extension = 0
         self._sources: dict[int, Source] = {}
         self._rtx: dict[int, tuple[Source, Mapping[int, int]]] = {}
         self._downs: dict[int, Downtrack] = {}
+        self._remb: int | None = None
+        self._limited: int | None = None
+        self._limited_at = 0.0
+        self._counted = (0, 0)
         self._feedback_at = 0.0
         self._report_at = 0.0
 
@@ -185,9 +190,7 @@ class Port:
                     if down is not None and down.source is not None:
                         down.source.request_keyframe(now)
                 case rtcp.Remb():
-                    self.remb = report.bitrate
-                    if self.on_remb is not None:
-                        self.on_remb(report.bitrate)
+                    self._remb = report.bitrate
 
     def _on_report(self, report: rtcp.SenderReport | rtcp.ReceiverReport, now: float) -> None:
         if isinstance(report, rtcp.SenderReport):
@@ -204,6 +207,30 @@ class Port:
         """Seconds to this browser and back, from its reports; None before the first."""
         known = [down.round_trip for down in self._downs.values() if down.round_trip is not None]
         return min(known) if known else None
+
+    def take_remb(self) -> int | None:
+        """The estimate this browser sent since the last call, in bit/s."""
+        remb, self._remb = self._remb, None
+        return remb
+
+    def limit(self, source: Source, bitrate: int | None, now: float) -> None:
+        """Hold this browser's picture to `bitrate` (bit/s), or to nothing: told when it falls, and every second."""
+        if bitrate is None:
+            if self._limited is None:
+                return
+            bitrate, self._limited = UNLIMITED, None
+        else:
+            if now - self._limited_at < 1.0 and self._limited is not None and bitrate > 0.95 * self._limited:
+                return
+            self._limited = bitrate
+        self._limited_at = now
+        self.send_rtcp(rtcp.receiver_report(self.ssrc) + rtcp.remb(self.ssrc, bitrate, [source.ssrc]))
+
+    def traffic(self) -> tuple[int, int]:
+        """Octets received and sent since the last call."""
+        received, sent = self._counted
+        self._counted = (self.received_octets, self.sent_octets)
+        return self.received_octets - received, self.sent_octets - sent
 
     def tick(self, now: float) -> None:
         """Called several times a second: retransmission requests, arrival feedback, receiver reports."""

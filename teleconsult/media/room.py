@@ -30,6 +30,10 @@ TAKEOVER: Final = 1.0
 """Seconds for which a replaced peer goes on after the new one is connected."""
 
 QUALITY_INTERVAL: Final = 2.0
+"""Seconds between two words on how each connection does."""
+
+LIMIT_INTERVAL: Final = 0.2
+"""Seconds between two looks at what receivers' links take."""
 
 
 class Room:
@@ -42,7 +46,7 @@ class Room:
         self._emit = emit
         self._tasks: set[asyncio.Task[None]] = set()
         self._downlinks: dict[str, Downlink] = {}
-        self._quality_at = monotonic()
+        self._quality_at = self._limits_at = monotonic()
 
     # -- commands ----------------------------------------------------------------------------------------
 
@@ -149,11 +153,57 @@ class Room:
     # -- time --------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
-        """Several times a second."""
+        """Several times a second: every peer's duties, limits to publishers, and how it goes."""
         for peer in list(self.peers.values()):
             peer.tick(now)
+            if peer.name in self.peers:
+                self._downlinks[peer.name].measure(peer.port.sent_octets, now)
+        if now - self._limits_at >= LIMIT_INTERVAL:
+            self._limits_at = now
+            self._limit(now)
         if now - self._quality_at >= QUALITY_INTERVAL:
-            self._quality_at = now
+            seconds, self._quality_at = now - self._quality_at, now
+            for peer in self.peers.values():
+                if peer.state in ("connected", "disconnected"):
+                    self._emit(self._quality(peer, seconds))
+
+    def _limit(self, now: float) -> None:
+        """Hold every publisher to what the fullest link of those who watch it takes."""
+        for peer in self.peers.values():
+            remb = peer.port.take_remb()
+            if remb is not None:
+                pictures = sum(down.kind == "video" for down in peer.port.downs)
+                self._downlinks[peer.name].estimate(remb, pictures * self._config.video_bitrate)
+        for peer in self.peers.values():
+            source = peer.published.get("video")
+            if source is not None and peer.port.is_open:
+                peer.port.limit(source, self._least_share(source), now)
+
+    def _least_share(self, source: Source) -> int | None:
+        shares: list[int] = []
+        for peer in self.peers.values():
+            kinds = [down.kind for down in peer.port.downs if down.source is not None]
+            if any(down.source is source for down in peer.port.downs):
+                share = self._downlinks[peer.name].share(kinds.count("video"), kinds.count("audio"))
+                if share is not None:
+                    shares.append(share)
+        return min(shares) if shares else None
+
+    def _quality(self, peer: Peer, seconds: float) -> PeerQuality:
+        port = peer.port
+        received, sent = port.traffic()
+        downs = [down.fraction_lost for down in port.downs]
+        round_trip = port.round_trip
+        return PeerQuality(
+            room=self.name,
+            peer=peer.name,
+            participant=peer.participant,
+            up_kbps=round(8 * received / seconds / 1000, 1),
+            down_kbps=round(8 * sent / seconds / 1000, 1),
+            up_loss=round(max((source.fraction_lost for source in port.sources), default=0.0), 3),
+            down_loss=round(max(downs, default=0.0), 3),
+            rtt_s=None if round_trip is None else round(round_trip, 4),
+        )
 
     def _tell_state(self, peer: Peer) -> None:
         self._emit(PeerState(room=self.name, peer=peer.name, participant=peer.participant, state=peer.state))

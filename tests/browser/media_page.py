@@ -49,7 +49,7 @@ let name = 0;
 function see({ participant, stream }) {
   const video = videos.get(participant) ?? document.body.appendChild(document.createElement("video"));
   videos.set(participant, video);
-  Object.assign(video, { autoplay: true, muted: true, srcObject: stream });
+  Object.assign(video, { autoplay: true, srcObject: stream });
   void video.play().catch(() => undefined);
 }
 async function start() {
@@ -81,7 +81,9 @@ window.call = {
     const context = canvas.getContext("2d");
     context.drawImage(video, 0, 0, 16, 16);
     const [red, green, blue] = context.getImageData(8, 8, 1, 1).data;
-    return red > 150 && green < 110 ? "red" : green > 100 && red < 100 && blue < 100 ? "green" : blue > 150 ? "blue" : "?";
+    if (red > 150 && green < 110) return "red";
+    if (green > 100 && red < 100 && blue < 100) return "green";
+    return blue > 150 ? "blue" : "?";
   },
 };
 // The connection itself is private to MediaPeer: statistics are read from the constructor's own object.
@@ -92,7 +94,7 @@ window.RTCPeerConnection = class extends Native {
 };
 window.stats = async () => {
   const pc = window.connections.at(-1);
-  const out = { audioEnergy: 0, frames: 0, width: 0, height: 0, sentWidth: 0, sentHeight: 0, received: 0, sent: 0, rembs: 0 };
+  const out = { audioEnergy: 0, frames: 0, width: 0, height: 0, sentWidth: 0, sentHeight: 0, received: 0, sent: 0 };
   for (const entry of (await pc.getStats()).values()) {
     if (entry.type === "inbound-rtp" && entry.kind === "audio") out.audioEnergy += entry.totalAudioEnergy ?? 0;
     if (entry.type === "inbound-rtp" && entry.kind === "video") {
@@ -124,7 +126,7 @@ def make_camera(path: Path, colour: str, width: int = 1280, height: int = 720) -
     with path.open("wb") as out:
         out.write(f"YUV4MPEG2 W{width} H{height} F30:1 Ip A1:1 C420jpeg\n".encode())
         chroma = bytes([u]) * (width * height // 4) + bytes([v]) * (width * height // 4)
-        noise = bytes((luma + (i * 7919 % 61) - 30) & 0xFF for i in range(4096))
+        noise = bytes((luma + (i * 7919 % 13) - 6) & 0xFF for i in range(4096))
         for frame in range(15):
             rows = bytearray(bytes([luma]) * (width * height))
             for row in range(height // 4):

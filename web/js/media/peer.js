@@ -71,6 +71,21 @@ const VIDEO_BITRATE = 1_800_000;
 
 const AUDIO_BITRATE = 40_000;
 
+/**
+ * How much smaller than the camera's picture ours is sent, by the bits per second there are for it. Size follows
+ * the link at once; the browser's own way, a step at a time after looking at the quality, takes half a minute to
+ * come back. Frames are dropped only where that is not enough.
+ */
+const SIZES = Object.freeze([
+  { from: 900_000, scale: 1 },
+  { from: 450_000, scale: 4 / 3 },
+  { from: 180_000, scale: 2 },
+  { from: 0, scale: 4 },
+]);
+
+/** A larger picture needs this much more than its threshold, so that sizes do not alternate. */
+const MARGIN = 1.15;
+
 /** What cameras are asked for; what is sent is never larger. */
 export const VIDEO_CONSTRAINTS = Object.freeze({
   width: { ideal: 1280, max: 1280 },
@@ -100,6 +115,7 @@ export class MediaPeer extends EventTarget {
   /** @type {ReturnType<typeof setInterval> | undefined} */ #measuring;
   /** @type {Map<string, MediaStream>} */ #streams = new Map();
   /** @type {Totals | null} */ #totals = null;
+  #scale = 1;
 
   /** @param {MediaPeerOptions} options */
   constructor({ send, stream, iceServers = [], videoBitrate = VIDEO_BITRATE }) {
@@ -258,6 +274,7 @@ export class MediaPeer extends EventTarget {
       if (!kind) continue;
       const parameters = sender.getParameters();
       if (!parameters.encodings?.length) continue;
+      if (kind === "video") parameters.degradationPreference = "maintain-resolution";
       const [encoding] = parameters.encodings;
       encoding.maxBitrate = kind === "video" ? this.#videoBitrate : AUDIO_BITRATE;
       encoding.priority = kind === "video" ? "low" : "high";
@@ -265,7 +282,7 @@ export class MediaPeer extends EventTarget {
       if (kind === "video") {
         encoding.maxFramerate = 30;
         const height = sender.track?.getSettings().height ?? 0;
-        encoding.scaleResolutionDownBy = Math.max(1, height / 720);
+        encoding.scaleResolutionDownBy = Math.max(1, height / 720) * this.#scale;
       }
       await sender.setParameters(parameters).catch(() => undefined); // a renegotiation came between: done after it
     }
@@ -333,13 +350,33 @@ export class MediaPeer extends EventTarget {
     const now = totals(await this.#pc.getStats());
     const before = this.#totals;
     this.#totals = now;
-    if (before && !this.#over) this.#tell("quality", difference(before, now));
+    if (!before || this.#over) return;
+    this.#tell("quality", difference(before, now));
+    const scale = scaleFor(now.target, this.#scale, now.limitedBy === "cpu" && now.framesPerSecond < 15);
+    if (scale !== this.#scale) {
+      this.#scale = scale;
+      await this.#limit();
+    }
   }
 }
 
 /** @param {RTCRtpTransceiver} transceiver */
 function kindOf(transceiver) {
   return transceiver.receiver.track.kind;
+}
+
+/**
+ * How much smaller than the camera's picture to send.
+ *
+ * @param {number} target    bits per second there are
+ * @param {number} current   the present answer
+ * @param {boolean} tired    the machine cannot encode fifteen pictures a second of this size
+ */
+export function scaleFor(target, current, tired) {
+  if (tired) return Math.min(4, current * 2);
+  const wanted = SIZES.find(({ from }) => target >= from)?.scale ?? 4;
+  if (wanted >= current) return wanted;
+  return SIZES.find(({ from, scale }) => scale >= current || target >= from * MARGIN)?.scale ?? current;
 }
 
 /**
@@ -358,6 +395,8 @@ function kindOf(transceiver) {
  * @property {number} width
  * @property {number} height
  * @property {string} limitedBy
+ * @property {number} target       bits per second there are for our picture
+ * @property {number} framesPerSecond  of our picture
  * @property {boolean} seesPicture whether any picture is to be received
  */
 
@@ -379,6 +418,8 @@ function totals(report) {
     width: 0,
     height: 0,
     limitedBy: "none",
+    target: Infinity,
+    framesPerSecond: 30,
     seesPicture: false,
   };
   report.forEach((entry) => {
@@ -388,6 +429,8 @@ function totals(report) {
         sum.width = entry.frameWidth ?? 0;
         sum.height = entry.frameHeight ?? 0;
         sum.limitedBy = entry.qualityLimitationReason ?? "none";
+        sum.target = entry.targetBitrate || Infinity;
+        sum.framesPerSecond = entry.framesPerSecond ?? 30;
       }
     } else if (entry.type === "inbound-rtp") {
       sum.got += entry.bytesReceived ?? 0;

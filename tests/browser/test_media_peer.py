@@ -1,0 +1,213 @@
+"""Real Chromiums hold a call through real media workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Playwright, sync_playwright
+
+from teleconsult.media import MediaConfig
+from tests.browser.media_page import Hub, Participant, call_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    hub = Hub(MediaConfig(workers=2))
+    hub.workers.start()
+    yield hub
+    hub.workers.stop()
+
+
+def until(people: list[Participant], condition: Callable[[], bool], what: str, timeout: float = 20.0) -> None:
+    """Carry messages until it is so."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        for one in people:
+            one.pump()
+            one.page.wait_for_timeout(20)
+        if condition():
+            return
+    consoles = {one.name: one.console for one in people}
+    logs = {one.name: one.page.evaluate("window.call?.log.filter(([kind]) => kind !== 'quality')") for one in people}
+    raise AssertionError(f"not within {timeout} s: {what}; {consoles}; {logs}; {people[0].hub.refusals()}")
+
+
+def sees(one: Participant, *others: str) -> Callable[[], bool]:
+    """Whether the pictures received are the others', and move."""
+
+    def condition() -> bool:
+        return all(one.colour(other) == other for other in others)
+
+    return condition
+
+
+def advances(people: list[Participant]) -> None:
+    """Everybody's pictures and sound go on."""
+    before = {one.name: one.stats() for one in people}
+
+    def condition() -> bool:
+        after = {one.name: one.stats() for one in people}
+        return all(
+            after[name]["frames"] > before[name]["frames"] + 10
+            and after[name]["audioEnergy"] > before[name]["audioEnergy"]
+            for name in after
+        )
+
+    until(people, condition, "frames and audio energy grow")
+
+
+def test_two_browsers_see_and_hear_each_other_in_full_size(playwright: Playwright, hub: Hub, tmp_path: Path) -> None:
+    with call_of(playwright, hub, tmp_path, ["red", "blue"]) as (red, blue):
+        people = [red, blue]
+        started = time.monotonic()
+        for one in people:
+            one.start()
+        until(people, sees(red, "blue"), "red sees blue")
+        until(people, sees(blue, "red"), "blue sees red")
+        advances(people)
+
+        def full() -> bool:
+            return all(one.stats()["width"] == 1280 and one.stats()["height"] == 720 for one in people)
+
+        until(people, full, "1280x720 both ways", timeout=10 - (time.monotonic() - started))
+        before = {one.name: (one.stats()["received"], time.monotonic()) for one in people}
+        until(people, lambda: time.monotonic() - before["blue"][1] > 3, "three seconds of measurement")
+        for one in people:
+            octets, at = before[one.name]
+            rate = 8 * (one.stats()["received"] - octets) / (time.monotonic() - at)
+            assert rate >= 1_200_000, f"{one.name} gets {rate:.0f} bit/s"
+        for one in people:
+            quality = one.page.evaluate("window.call.quality")
+            assert quality["word"] == "good"
+            assert quality["sentHeight"] == 720
+            assert one.console == []
+        assert hub.refusals() == []
+
+
+def test_third_joins_and_leaves(playwright: Playwright, hub: Hub, tmp_path: Path) -> None:
+    with call_of(playwright, hub, tmp_path, ["red", "blue", "green"]) as (red, blue, green):
+        for one in (red, blue):
+            one.start()
+        until([red, blue], sees(red, "blue"), "red sees blue")
+        green.start()
+        people = [red, blue, green]
+        until(people, sees(red, "blue", "green"), "red sees blue and green", timeout=30)
+        until(people, sees(blue, "red", "green"), "blue sees red and green")
+        until(people, sees(green, "red", "blue"), "green sees red and blue")
+        advances(people)
+        hub.workers.leave(
+            hub.room, next(reversed([e.peer for e in hub.events if getattr(e, "participant", "") == "green"]))
+        )
+        until([red, blue], lambda: red.colour("green") is None and blue.colour("green") is None, "green is gone")
+        advances([red, blue])
+        assert hub.refusals() == []
+
+
+def test_offers_that_cross(playwright: Playwright, hub: Hub, tmp_path: Path) -> None:
+    """Both sides offer at the same time, again and again: the worker's offer stands, the browser's comes after."""
+    with call_of(playwright, hub, tmp_path, ["red", "blue", "green"]) as (red, blue, green):
+        red.start()
+        until([red], lambda: "connected" in hub.states("red"), "red is connected")
+        # What the worker says to red is held back: red offers while the worker's own offer is under way.
+        for other in (blue, green):
+            other.start()
+            until([other], lambda name=other.name: "connected" in hub.states(name), "the other is connected")
+            red.page.evaluate("window.connections.at(-1).restartIce === undefined || window.call.peer.renegotiate()")
+            red.page.wait_for_function("window.connections.at(-1).signalingState === 'have-local-offer'")
+            until([red, other], sees(red, other.name), "red sees the other after the offers crossed")
+            assert red.page.evaluate("window.connections.at(-1).signalingState") == "stable"
+        people = [red, blue, green]
+        until(people, sees(green, "red", "blue"), "green sees both")
+        advances(people)
+        assert [refusal for refusal in hub.refusals() if refusal.code != "unexpected"] == []
+        assert all(one.page.evaluate("window.connections.length") == 1 for one in people)
+
+
+def test_reload_rejoins(playwright: Playwright, hub: Hub, tmp_path: Path) -> None:
+    with call_of(playwright, hub, tmp_path, ["red", "blue"]) as (red, blue):
+        people = [red, blue]
+        for one in people:
+            one.start()
+        until(people, sees(blue, "red"), "blue sees red")
+        until(people, sees(red, "blue"), "red sees blue")
+        red.start()  # a reload: the old connection is gone without a word
+        until(people, sees(red, "blue"), "red sees blue again")
+        advances(people)
+        assert blue.colour("red") == "red"
+        assert blue.page.evaluate("window.connections.length") == 1, "the other's connection is not touched"
+
+
+def test_killed_worker_and_both_rejoin(playwright: Playwright, hub: Hub, tmp_path: Path) -> None:
+    with call_of(playwright, hub, tmp_path, ["red", "blue"]) as (red, blue):
+        people = [red, blue]
+        for one in people:
+            one.start()
+        until(people, sees(red, "blue"), "red sees blue")
+        until(people, lambda: any(status.peers == 2 for status in hub.workers.snapshot()), "the worker's status")
+        victim = next(status.pid for status in hub.workers.snapshot() if status.peers == 2)
+        os.kill(victim, signal.SIGKILL)
+        until(people, lambda: red.page.evaluate("window.connections.length") == 2, "red joins again")
+        until(people, sees(red, "blue"), "red sees blue again")
+        until(people, sees(blue, "red"), "blue sees red again")
+        advances(people)
+        until(
+            people,
+            lambda: len(hub.workers.snapshot()) == 2 and victim not in [s.pid for s in hub.workers.snapshot()],
+            "the worker is replaced",
+        )
+        assert red.page.evaluate("window.call.log.some(([kind]) => kind === 'room lost')")
+
+
+def test_camera_switch_camera_off_and_mute(playwright: Playwright, hub: Hub, tmp_path: Path) -> None:
+    with call_of(playwright, hub, tmp_path, ["red", "blue"]) as (red, blue):
+        people = [red, blue]
+        red.start()
+        blue.start()
+        until(people, sees(blue, "red"), "blue sees red")
+        red.page.evaluate(
+            """async () => {
+                const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 480 });
+                const context = canvas.getContext("2d");
+                setInterval(() => {
+                    context.fillStyle = "#00ff00"; context.fillRect(0, 0, 640, 480);
+                    context.fillStyle = "#00d000"; context.fillRect(performance.now() / 10 % 640, 400, 40, 40);
+                }, 40);
+                await window.call.peer.replaceTrack("video", canvas.captureStream(25).getVideoTracks()[0]);
+            }"""
+        )
+        until(people, lambda: blue.colour("red") == "green", "blue sees red's other camera")
+        red.page.evaluate("window.call.peer.replaceTrack('video', null)")
+        frames = {"last": -1}
+
+        def still() -> bool:
+            now = blue.stats()["frames"]
+            stands: bool = now == frames["last"]
+            frames["last"] = now
+            red.page.wait_for_timeout(200)
+            return stands
+
+        until(people, still, "blue gets no picture of red any more")
+        advances([red])
+        red.page.evaluate("window.call.peer.setEnabled('audio', false)")
+        energy = {"last": -1.0}
+
+        def silent() -> bool:
+            now = blue.stats()["audioEnergy"]
+            quiet: bool = now - energy["last"] < 1e-7
+            energy["last"] = now
+            return quiet
+
+        until(people, silent, "blue hears nothing of red")
