@@ -51,8 +51,14 @@ def configure_logging(settings: Settings) -> None:
     logging.basicConfig(stream=sys.stderr, level=max(level, logging.WARNING))
 
 
-def build_node(settings: Settings, node_id: str = "hub") -> Node:
+def build_node(settings: Settings) -> Node:
     """A node on its database, which must exist and be up to date. Starts nothing."""
+    try:
+        node_id = settings.node_id
+    except ValueError as error:
+        raise Unavailable(
+            N_("A vehicle node needs its key: make one at the hub with “teleconsult vehicle-key new”.")
+        ) from error
     store = Store(settings.url)
     if migrate.current(store) != migrate.head():
         raise Unavailable(N_("The database is not at this program's schema. Run: teleconsult db upgrade"))
@@ -151,12 +157,12 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def run(settings: Settings, *, node_id: str = "hub", ready: Callable[[str], None] | None = None) -> None:
-    """Serve one node until SIGINT or SIGTERM. `ready` is told the address once pages are served."""
+def run(settings: Settings) -> None:
+    """Serve one node until SIGINT or SIGTERM. Writes its address to stdout as one line once pages are served."""
     from gevent import pywsgi
 
     configure_logging(settings)
-    node = build_node(settings, node_id)
+    node = build_node(settings)
     listener = listen(settings)
     running = Running(node)
     running.start()
@@ -169,8 +175,8 @@ def run(settings: Settings, *, node_id: str = "hub", ready: Callable[[str], None
     server.start()
     address = f"{'https' if tls else 'http'}://{settings.host}:{listener.getsockname()[1]}"
     log.info("serving", kind=str(settings.kind), address=address)
-    if ready:
-        ready(address)
+    sys.stdout.write(address + "\n")
+    sys.stdout.flush()
     try:
         server._stop_event.wait()
     finally:

@@ -81,6 +81,16 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{(self.data_dir / 'teleconsult.db').absolute()}"
 
     @property
+    def node_id(self) -> str:
+        """ "hub", or the id of the vehicle whose key this node has. Raises ValueError for a vehicle without one."""
+        if self.is_hub:
+            return "hub"
+        vehicle_id, dot, _ = (self.vehicle_key or "").partition(".")
+        if not dot:
+            raise ValueError("a vehicle node needs its vehicle key")
+        return vehicle_id
+
+    @property
     def is_hub(self) -> bool:
         """Whether this node is the hub."""
         return self.kind is NodeKind.HUB

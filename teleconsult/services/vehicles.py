@@ -14,9 +14,13 @@ from teleconsult.services.node import Node
 from teleconsult.store.tables import Attachment, Consult, User, Vehicle
 
 
-def make_key() -> tuple[str, str]:
-    """A new vehicle key and the hash that is stored. The key itself is shown once and kept by the vehicle alone."""
-    key = secrets.token_urlsafe(32)
+def make_key(vehicle_id: str) -> tuple[str, str]:
+    """A new key for a vehicle and the hash that is stored.
+
+    The key is the vehicle's id, a dot and 256 random bits, so that it is all a vehicle node has to be told. It is
+    shown once and kept by the vehicle alone.
+    """
+    key = f"{vehicle_id}.{secrets.token_urlsafe(32)}"
     return key, hash_key(key)
 
 
