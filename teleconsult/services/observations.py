@@ -1,0 +1,393 @@
+"""Readings: taken from a device, typed in, accepted, measured again, placed, marked as an error.
+
+A device's reading goes to the person whom the vehicle's devices measured for from its beginning to its arrival
+(`services.measuring`); in any doubt it waits in the tray for a person to place it. Values are never altered:
+what is odd about them is said in marks. Every step is a new version.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from sqlmodel import Session, col, func, select
+
+from teleconsult.domain import measurement
+from teleconsult.domain.consult import OVER
+from teleconsult.domain.errors import N_, Conflict, InvalidInput, NotFound
+from teleconsult.domain.people import age_on, site_today
+from teleconsult.domain.roles import Actor, Role
+from teleconsult.plugin_api import Reading, ReadingFlag
+from teleconsult.services import measuring
+from teleconsult.services.encounters import current_encounter
+from teleconsult.services.node import Node, Work
+from teleconsult.services.observation_views import (
+    BEFORE,
+    CANCELLED,
+    CLOCK,
+    FINAL,
+    IN_ERROR,
+    NOBODY,
+    PERSON_CHANGED,
+    PRELIMINARY,
+    UNITS,
+    number,
+    reading_view,
+    reading_views,
+)
+from teleconsult.services.patients import current_patient
+from teleconsult.services.permissions import require_vehicle
+from teleconsult.store import latest, new_version
+from teleconsult.store.tables import Consult, Observation
+
+CLOCK_TOLERANCE = timedelta(minutes=2)
+"""How far a device's clock may be off before its time is not believed."""
+
+MANUAL_KINDS = (
+    "blood_pressure",
+    "spo2",
+    "pulse_rate",
+    "body_temperature",
+    "glucose",
+    "body_weight",
+    "body_height",
+    "respiratory_rate",
+)
+"""What can be typed in, in the order of the form."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """For which encounter a device began the measurement that a reading comes from (None: for nobody)."""
+
+    encounter_id: str | None
+
+
+def take_reading(node: Node, reading: Reading, *, device_name: str = "", begun: Begun | None = None) -> dict[str, Any]:
+    """Keep a device's reading and announce it; a repeat is recognised by `reading_id` and changes nothing.
+
+    It goes to the encounter the devices measure for now. It goes to the tray if there is none, if the device
+    `begun` to measure for another one, or if it was taken before the devices measured for this one.
+    """
+    actor = Actor(f"device:{reading.device_id}"[:64], device_name or reading.device_id, Role.SYSTEM)
+    with node.transaction(actor) as work:
+        known = _by_reading_id(work.session, reading.reading_id)
+        if known is not None:
+            return reading_view(work.session, known, work.now)
+        taken_at, marks = _time(reading, work.now)
+        target = measuring.target(node, work.session, work.now)
+        doubt = _doubt(target, taken_at, begun)
+        if doubt:
+            target = None
+            marks.append({"mark": doubt})
+        values = {
+            "reading_id": reading.reading_id,
+            "kind": reading.kind,
+            "components": components_of(reading),
+            "status": PRELIMINARY,
+            "source": "device",
+            "device_id": reading.device_id,
+            "device_name": device_name,
+            "taken_at": taken_at,
+            "received_at": work.now,
+            "flags": [flag.value for flag in reading.flags],
+            "patient_id": target.patient_id if target else None,
+            "encounter_id": target.encounter_id if target else None,
+        }
+        if ReadingFlag.CONTROL_SOLUTION in reading.flags:  # nobody's blood belongs to nobody
+            values.update(patient_id=None, encounter_id=None, status=CANCELLED)
+        values["marks"] = [*_value_marks(work, values), *marks]
+        row = new_version(work.session, Observation, values, author=actor, node_id=node.node_id)
+        return _written(work, row, "create")
+
+
+def enter_manually(
+    node: Node,
+    actor: Actor,
+    encounter_id: str,
+    kind: str,
+    values: Mapping[str, str],
+    *,
+    note: str = "",
+) -> dict[str, Any]:
+    """Keep numbers that a person read off and typed, in the kind's own units.
+
+    `values` maps component keys to what was typed; empty ones are left out. Raises InvalidInput with the
+    component's key as field when a number is missing, not a number, or outside what can be measured.
+    """
+    found = measurement.kind(kind)
+    if kind not in MANUAL_KINDS:
+        raise InvalidInput(N_("This kind of reading cannot be typed in."), field="kind")
+    numbers: dict[str, Decimal] = {}
+    for component in found.components:
+        typed = unicodedata.normalize("NFKC", values.get(component.key, "")).strip()
+        if typed:
+            numbers[component.key] = _typed_number(component, typed)
+        elif component in found.required:
+            raise InvalidInput(N_("Enter a number in %(unit)s."), field=component.key, unit=UNITS[component.unit])
+    components = [
+        {"code": c.code, "value": number(numbers[c.key]), "unit": c.unit} for c in found.components if c.key in numbers
+    ]
+    measurement.check_components(kind, [str(c["code"]) for c in components])
+    if kind == "blood_pressure" and numbers["systolic"] <= numbers["diastolic"]:
+        raise InvalidInput(
+            N_("Systolic pressure must be higher than diastolic. Look at the two numbers again."),
+            field="systolic",
+        )
+    with node.transaction(actor) as work:
+        encounter = current_encounter(work.session, encounter_id)
+        require_vehicle(actor, encounter.vehicle_id)
+        if encounter.state != measuring.OPEN:
+            raise Conflict(N_("This encounter is finished. Open it again to go on writing."))
+        row_values: dict[str, Any] = {
+            "kind": kind,
+            "components": components,
+            "status": FINAL,
+            "source": "manual",
+            "taken_at": work.now,
+            "received_at": work.now,
+            "patient_id": encounter.patient_id,
+            "encounter_id": encounter_id,
+            "note": note.strip()[:500],
+        }
+        row_values["marks"] = _value_marks(work, row_values)
+        row = new_version(work.session, Observation, row_values, author=actor, node_id=node.node_id)
+        return _written(work, row, "create")
+
+
+def keep_continuous(
+    node: Node, actor: Actor, encounter_id: str, reading: Reading, *, device_name: str = ""
+) -> dict[str, Any]:
+    """Keep one value out of a stream because a person took it: it is accepted at once."""
+    with node.transaction(actor) as work:
+        known = _by_reading_id(work.session, reading.reading_id)
+        if known is not None:
+            return reading_view(work.session, known, work.now)
+        encounter = current_encounter(work.session, encounter_id)
+        require_vehicle(actor, encounter.vehicle_id)
+        taken_at, marks = _time(reading, work.now)
+        target = measuring.target(node, work.session, work.now)
+        if target is None or target.encounter_id != encounter_id or _doubt(target, taken_at, None):
+            raise Conflict(N_("The devices do not measure for this person now. Nothing was kept."))
+        values: dict[str, Any] = {
+            "reading_id": reading.reading_id,
+            "kind": reading.kind,
+            "components": components_of(reading),
+            "status": FINAL,
+            "source": "device",
+            "device_id": reading.device_id,
+            "device_name": device_name,
+            "taken_at": taken_at,
+            "received_at": work.now,
+            "flags": [flag.value for flag in reading.flags],
+            "patient_id": encounter.patient_id,
+            "encounter_id": encounter_id,
+        }
+        values["marks"] = [*_value_marks(work, values), *marks]
+        row = new_version(work.session, Observation, values, author=actor, node_id=node.node_id)
+        return _written(work, row, "create")
+
+
+def accept(node: Node, actor: Actor, observation_id: str) -> dict[str, Any]:
+    """A person says that the reading counts. Accepting twice is the same as once."""
+    return _change(node, actor, observation_id, FINAL, {PRELIMINARY})
+
+
+def measure_again(node: Node, actor: Actor, observation_id: str) -> dict[str, Any]:
+    """A person says that the reading does not count because it is taken again. It is kept, as cancelled."""
+    return _change(node, actor, observation_id, CANCELLED, {PRELIMINARY})
+
+
+def mark_entered_in_error(node: Node, actor: Actor, observation_id: str, why: str = "") -> dict[str, Any]:
+    """A person says that this is no reading of this person (or of anybody). It is kept, and shown as struck."""
+    return _change(node, actor, observation_id, IN_ERROR, {PRELIMINARY, FINAL, CANCELLED}, note=why.strip()[:500])
+
+
+def place_unassigned(node: Node, actor: Actor, observation_id: str, encounter_id: str) -> dict[str, Any]:
+    """A person says whose reading it is. It still waits to be accepted there."""
+    with node.transaction(actor) as work:
+        encounter = current_encounter(work.session, encounter_id)
+        require_vehicle(actor, encounter.vehicle_id)
+        row = _current(work.session, observation_id)
+        if row.encounter_id == encounter_id:
+            return reading_view(work.session, row, work.now)
+        if row.encounter_id is not None or row.status != PRELIMINARY:
+            raise Conflict(N_("Somebody has already dealt with this reading."))
+        values: dict[str, Any] = {"patient_id": encounter.patient_id, "encounter_id": encounter_id}
+        kept = [m for m in row.marks if "code" not in m and m["mark"] in (CLOCK, BEFORE)]
+        measured = {"kind": row.kind, "components": row.components, **values}
+        values["marks"] = [*_value_marks(work, measured), *kept]
+        new = new_version(work.session, Observation, values, author=actor, node_id=node.node_id, corrects=row)
+        result = _written(work, new, "update")
+        _announce_tray(work)
+        return result
+
+
+def readings_of(work: Work, encounter_id: str) -> list[dict[str, Any]]:
+    """The current readings of an encounter, newest first, those in error left out. The caller audits the page."""
+    query = select(Observation).where(
+        Observation.encounter_id == encounter_id,
+        col(Observation.current).is_(True),
+        Observation.status != IN_ERROR,
+    )
+    rows = work.session.exec(query.order_by(col(Observation.taken_at).desc(), col(Observation.id).desc()))
+    return reading_views(work.session, rows, work.now)
+
+
+def unassigned(node: Node, actor: Actor) -> list[dict[str, Any]]:
+    """The tray: this vehicle's readings that wait to be placed, newest first."""
+    require_vehicle(actor, node.node_id)
+    with node.transaction(actor) as work:
+        query = select(Observation).where(*_in_tray()).order_by(col(Observation.taken_at).desc())
+        found = reading_views(work.session, work.session.exec(query), work.now)
+        work.audit("list", "observation", detail=f"unassigned: {len(found)}")
+        return found
+
+
+def unassigned_count(node: Node) -> int:
+    """How many readings wait to be placed."""
+    with node.store.read() as session:
+        return _tray_count(session)
+
+
+def components_of(reading: Reading) -> list[dict[str, Any]]:
+    """The reading's numbers as they are kept."""
+    return [
+        {"code": q.code, "value": number(q.value), "unit": q.unit} | ({"as_given": q.as_given} if q.as_given else {})
+        for q in reading.components
+    ]
+
+
+def open_consults(session: Session, encounter_id: str) -> list[str]:
+    """Ids of the consults of an encounter that are not over: they see its readings live."""
+    over = [state.value for state in OVER]
+    query = select(Consult.id).where(Consult.encounter_id == encounter_id, col(Consult.state).not_in(over))
+    return list(session.exec(query))
+
+
+def _change(
+    node: Node, actor: Actor, observation_id: str, status: str, allowed: set[str], note: str | None = None
+) -> dict[str, Any]:
+    with node.transaction(actor) as work:
+        row = _current(work.session, observation_id)
+        if row.encounter_id is None:
+            require_vehicle(actor, node.node_id)
+            if status == FINAL:
+                raise Conflict(N_("Say first whose reading this is."))
+        else:
+            require_vehicle(actor, current_encounter(work.session, row.encounter_id).vehicle_id)
+        if row.status == status:
+            return reading_view(work.session, row, work.now)
+        if row.status not in allowed:
+            raise Conflict(N_("Somebody has already dealt with this reading."))
+        values: dict[str, Any] = {"status": status} | ({"note": note} if note else {})
+        new = new_version(work.session, Observation, values, author=actor, node_id=node.node_id, corrects=row)
+        return _written(work, new, "update")
+
+
+def _time(reading: Reading, now: datetime) -> tuple[datetime, list[dict[str, str]]]:
+    """When it was measured. A time that has not come yet cannot be: the time of arrival is taken, and said."""
+    if reading.taken_at is None:
+        return now, []
+    if reading.taken_at > now + CLOCK_TOLERANCE:
+        return now, [{"mark": CLOCK}]
+    return reading.taken_at, []
+
+
+def _doubt(target: measuring.MeasuringFor | None, taken_at: datetime, begun: Begun | None) -> str | None:
+    if target is None:
+        return NOBODY
+    if begun is not None and begun.encounter_id != target.encounter_id:
+        return PERSON_CHANGED
+    if taken_at < target.since - CLOCK_TOLERANCE:
+        return BEFORE
+    return None
+
+
+def _value_marks(work: Work, values: Mapping[str, Any]) -> list[dict[str, str]]:
+    age = None
+    if values.get("patient_id"):
+        born = current_patient(work.session, values["patient_id"]).birth_date
+        age = age_on(born, site_today(work.now))
+    kind = measurement.kind(values["kind"])
+    marks = []
+    for item in values["components"]:
+        component = kind.component(item["code"])
+        mark = measurement.mark(component, Decimal(str(item["value"])), age_years=age)
+        if mark is not None:
+            marks.append({"code": component.code, "mark": mark.value})
+    return marks
+
+
+def _typed_number(component: measurement.Component, typed: str) -> Decimal:
+    unit = UNITS[component.unit]
+    try:
+        value = Decimal(typed)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite():
+        raise InvalidInput(N_("Enter a number in %(unit)s."), field=component.key, unit=unit)
+    if not component.low <= value <= component.high:
+        raise InvalidInput(
+            N_("%(value)s %(unit)s cannot be: it has to lie between %(low)s and %(high)s."),
+            field=component.key,
+            value=typed,
+            unit=unit,
+            low=component.low,
+            high=component.high,
+        )
+    if -int(value.normalize().as_tuple().exponent) > component.decimals:
+        raise InvalidInput(
+            N_("Enter at most %(places)s decimal places."), field=component.key, places=component.decimals
+        )
+    return value
+
+
+def _by_reading_id(session: Session, reading_id: str) -> Observation | None:
+    first = session.exec(select(Observation).where(Observation.reading_id == reading_id).limit(1)).first()
+    return latest(session, Observation, first.record_id) if first else None
+
+
+def _current(session: Session, observation_id: str) -> Observation:
+    row = latest(session, Observation, observation_id)
+    if row is None:
+        raise NotFound(N_("There is no such reading on this machine."))
+    return row
+
+
+def _in_tray() -> tuple[Any, ...]:
+    return (
+        col(Observation.encounter_id).is_(None),
+        col(Observation.current).is_(True),
+        Observation.status == PRELIMINARY,
+    )
+
+
+def _tray_count(session: Session) -> int:
+    return session.exec(select(func.count()).select_from(Observation).where(*_in_tray())).one()
+
+
+def _announce_tray(work: Work) -> None:
+    work.session.flush()
+    work.announce("node", "unassigned:changed", {"count": _tray_count(work.session)})
+
+
+def _written(work: Work, row: Observation, action: str) -> dict[str, Any]:
+    work.audit(action, "observation", row.record_id, patient_id=row.patient_id)
+    vehicle = current_encounter(work.session, row.encounter_id).vehicle_id if row.encounter_id else None
+    work.share(row, [vehicle] if vehicle else [])
+    shown = reading_view(work.session, row, work.now)
+    if row.encounter_id is None:
+        _announce_tray(work)
+        return shown
+    for topic in _topics(work.session, row.encounter_id):
+        work.announce(topic, "reading", shown)
+    return shown
+
+
+def _topics(session: Session, encounter_id: str) -> list[str]:
+    return [f"encounter:{encounter_id}", *(f"consult:{c}" for c in open_consults(session, encounter_id))]
