@@ -14,6 +14,7 @@ import random
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Final, cast
 
 import aiortc.rtcicetransport
@@ -49,7 +50,7 @@ MAX_QUEUE: Final = 256
 """DTLS datagrams that wait for their turn."""
 
 START_KBPS: Final = "900"
-"""What a browser's picture starts with, before it has measured: Chromium's own guess of 300 kbit/s is 320 pixels wide."""
+"""What a picture starts with before its browser has measured; Chromium's own guess of 300 is 320 pixels wide."""
 
 SOCKET_BUFFER: Final = 2 * 1024 * 1024
 """Bytes a media socket may hold while the loop is busy."""
@@ -192,6 +193,8 @@ class MediaConnection(Connection):
         super().__init__(ice_controlling, **options)
         self.on_media: Callable[[bytes], None] = self._too_early
         self.refused = 0
+        self.heard = monotonic()
+        """When the browser last checked this path, in seconds of `time.monotonic`."""
 
     def _too_early(self, data: bytes) -> None:
         self.refused += 1
@@ -204,6 +207,20 @@ class MediaConnection(Connection):
 
     def _knows(self, addr: tuple[str, int]) -> bool:
         return any((one.host, one.port) == addr for one in self._remote_candidates)
+
+    def check_incoming(self, message: Any, addr: tuple[str, int], protocol: StunProtocol) -> None:
+        """An authenticated check of the browser."""
+        self.heard = monotonic()
+        super().check_incoming(message, addr, protocol)
+
+    def respond_error(
+        self, request: Any, addr: tuple[str, int], protocol: StunProtocol, error_code: tuple[int, str]
+    ) -> None:
+        """Answer a role conflict; whoever cannot authenticate gets no answer, so that we reflect nothing."""
+        if error_code[0] == 487:
+            super().respond_error(request, addr, protocol, error_code)
+        else:
+            self.refused += 1
 
     async def get_component_candidates(self, component: int, addresses: list[str], timeout: int = 5) -> list[Candidate]:
         """Host candidates on the configured addresses and ports. Raises OSError if no port can be bound."""

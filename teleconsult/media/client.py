@@ -37,6 +37,9 @@ from teleconsult.process import Backoff, ChildProcess
 
 log = structlog.get_logger(__name__)
 
+MAX_SIGNAL: Final = 300_000
+"""Characters of the longest message taken from a browser; a description of twenty sections has about 50 000."""
+
 WELL: Final = 10.0
 """Seconds of life after which a worker's next death is no part of a series."""
 
@@ -98,12 +101,15 @@ class MediaWorkers(MediaBackend):
 
     def signal(self, room: str, peer: str, message: Mapping[str, object]) -> None:
         """Carry a browser's message. One for a peer that is gone is refused."""
+        code = "unknown_peer"
         with self._lock:
             worker = self._worker_of(room)
             if worker is not None and peer in worker.rooms[room]:
-                self._send(worker, Signal(room=room, peer=peer, message=dict(message)))
-                return
-        code = "unknown_peer"
+                command = Signal(room=room, peer=peer, message=dict(message))
+                if len(command.model_dump_json()) <= MAX_SIGNAL:
+                    self._send(worker, command)
+                    return
+                code = "bad_message"
         self._tell(SignalRefused(room=room, peer=peer, code=code, sentence=REFUSALS[code]))
 
     def leave(self, room: str, peer: str) -> None:

@@ -29,8 +29,10 @@ REFUSALS: Final = {
 """Why a signal is refused: a stable code, and the sentence for the person."""
 
 NOTICES: Final = {
+    "replaced": N_("You have joined this call from another window. It goes on there."),
     "unplayable": N_("This browser cannot play the picture that the other one sends."),
 }
+"""What a worker tells a browser outside of negotiation: a stable code, and the sentence for the person."""
 
 
 class MediaConfig(BaseModel):

@@ -20,9 +20,10 @@ from aiortc import RTCRtpTransceiver, RTCSessionDescription
 from aiortc.exceptions import OperationError
 
 from teleconsult.media import _aiortc, rtp
-from teleconsult.media.forward import Downtrack, Kind, Source
+from teleconsult.media.downtrack import Downtrack
 from teleconsult.media.messages import NOTICES, MediaConfig, PeerStateName
 from teleconsult.media.port import Port
+from teleconsult.media.source import Kind, Source
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,9 @@ MAX_SIGNALS: Final = 64
 
 MAX_SDP: Final = 200_000
 """Longest description, in characters."""
+
+PATIENCE: Final = 4.0
+"""Seconds after which an offer that is not answered is sent again: the message may have been lost on its way."""
 
 JOIN_TIMEOUT: Final = 30.0
 """Seconds for a new peer to be connected."""
@@ -94,6 +98,8 @@ class Peer:
         self._wanted: set[Key] = set()
         self._signals: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue(MAX_SIGNALS + 1)
         self._offer_due = True
+        self._number = 0
+        self._sent_at = 0.0
         self._born = monotonic()
 
     # -- what the room asks ------------------------------------------------------------------------------
@@ -161,9 +167,8 @@ class Peer:
         waiting = self._connection.signalingState == "have-local-offer"
         if kind == "offer" and waiting:
             return  # it crossed ours; the polite browser withdraws it and answers
-        if kind == "answer" and not waiting:
-            self._listener.refused(self, "unexpected")
-            return
+        if kind == "answer" and (not waiting or description.get("number", self._number) != self._number):
+            return  # answers an offer that was sent twice, or one that has been followed by another
         try:
             sections = _aiortc.read_sections(sdp)
         except ValueError as exc:
@@ -201,6 +206,7 @@ class Peer:
         self._offer_due = False
         self._assign()
         await self._connection.setLocalDescription(await self._connection.createOffer())
+        self._number += 1
         self._send_description()
 
     def _assign(self) -> None:
@@ -243,19 +249,22 @@ class Peer:
         self.port.add_down(slot.down)
 
     def _unplayable(self, key: Key, codec: str) -> None:
-        notice = {
-            "code": "unplayable",
-            "sentence": NOTICES["unplayable"],
-            "participant": key[0],
-            "kind": key[1],
-            "codec": codec,
-        }
+        self.notify("unplayable", participant=key[0], kind=key[1], codec=codec)
+
+    def notify(self, code: str, **details: str) -> None:
+        """Tell the browser something outside of negotiation (`NOTICES`)."""
+        notice = {"code": code, "sentence": NOTICES[code], **details}
         self._listener.signal_out(self, {"notice": notice})
 
     def _send_description(self) -> None:
         local = self._connection.localDescription
-        sdp = announce(local.sdp, self._config.announced)
-        self._listener.signal_out(self, {"description": {"type": local.type, "sdp": sdp}})
+        description = {
+            "type": local.type,
+            "sdp": announce(local.sdp, self._config.announced),
+            "number": self._number,
+        }
+        self._sent_at = monotonic()
+        self._listener.signal_out(self, {"description": description})
 
     def _agree(self, sections: list[_aiortc.Section]) -> None:
         """Carry what was agreed over to the packet path."""
@@ -319,7 +328,9 @@ class Peer:
     def tick(self, now: float) -> None:
         """Several times a second: the port's duties, and whether the browser is still there."""
         self.port.tick(now)
-        silence = now - self.port.heard
+        silence = now - max(self.port.heard, self._ice.heard)
+        if self._connection.signalingState == "have-local-offer" and now - self._sent_at > PATIENCE:
+            self._send_description()
         if self.state in ("new", "connecting"):
             if now - self._born > JOIN_TIMEOUT:
                 self._set_state("failed")

@@ -15,13 +15,17 @@ from typing import Final
 
 from teleconsult.media import rtcp, rtp
 from teleconsult.media.arrivals import TICKS, Arrivals
-from teleconsult.media.forward import Downtrack, Source
+from teleconsult.media.downtrack import Downtrack
+from teleconsult.media.source import Source
 
 FEEDBACK_INTERVAL: Final = 0.1
 """Seconds between transport-wide feedback messages: often enough for a browser to climb in steps of a second."""
 
 REPORT_INTERVAL: Final = 1.0
 """Seconds between receiver reports."""
+
+MAX_REPORTERS: Final = 64
+"""SSRCs one browser may report under; SRTP keeps a state for each."""
 
 UNLIMITED: Final = 100_000_000
 """Bits per second that take an earlier limit back."""
@@ -52,6 +56,7 @@ class Port:
         self._cipher: Cipher | None = None
         self._transport_extension = 0
         self._sources: dict[int, Source] = {}
+        self._reporters: set[int] = set()
         self._rtx: dict[int, tuple[Source, Mapping[int, int]]] = {}
         self._downs: dict[int, Downtrack] = {}
         self._remb: int | None = None
@@ -141,33 +146,37 @@ class Port:
                 return
             now = monotonic()
             if 192 <= datagram[1] < 224:
-                self._on_rtcp(cipher.open_rtcp(datagram), now)
+                ssrc = int.from_bytes(datagram[4:8], "big")
+                if ssrc not in self._reporters and len(self._reporters) >= MAX_REPORTERS:
+                    self.refused += 1
+                    return
+                packet = cipher.open_rtcp(datagram)
+                self._reporters.add(ssrc)
+                self._on_rtcp(packet, now)
             else:
+                ssrc = int.from_bytes(datagram[8:12], "big")
+                source = self._sources.get(ssrc)
+                if source is None and ssrc not in self._rtx:
+                    self.refused += 1  # not deciphered: SRTP would keep a state for every SSRC it meets
+                    return
                 packet = cipher.open(datagram)
                 offset = rtp.payload_offset(packet)
                 if self._transport_extension:
                     at = rtp.find_extension(packet, self._transport_extension, offset)
                     if at:
                         self.arrivals.times[packet[at] << 8 | packet[at + 1]] = int(now * TICKS)
-                ssrc = int.from_bytes(packet[8:12], "big")
-                source = self._sources.get(ssrc)
                 if source is not None:
                     source.receive(packet, offset, now)
                 else:
-                    self._on_other(packet, ssrc, now)
+                    self._on_retransmission(packet, ssrc, now)
             self.heard = now
             self.received += 1
             self.received_octets += len(datagram)
         except Exception:  # whatever a stranger sends must not end the loop that serves the others
             self.refused += 1
 
-    def _on_other(self, packet: bytes, ssrc: int, now: float) -> None:
-        """A retransmission, or an SSRC that nobody announced."""
-        entry = self._rtx.get(ssrc)
-        if entry is None:
-            self.refused += 1
-            return
-        source, types = entry
+    def _on_retransmission(self, packet: bytes, ssrc: int, now: float) -> None:
+        source, types = self._rtx[ssrc]
         payload_type = types.get(packet[1] & 0x7F)
         if payload_type is None:
             self.refused += 1

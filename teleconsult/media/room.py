@@ -13,7 +13,6 @@ from time import monotonic
 from typing import Any, Final
 
 from teleconsult.media.bandwidth import Downlink
-from teleconsult.media.forward import Source
 from teleconsult.media.messages import (
     REFUSALS,
     MediaConfig,
@@ -23,6 +22,7 @@ from teleconsult.media.messages import (
     SignalRefused,
 )
 from teleconsult.media.peer import Key, Peer
+from teleconsult.media.source import Source
 
 Emit = Callable[[SignalOut | SignalRefused | PeerState | PeerQuality], None]
 
@@ -95,6 +95,7 @@ class Room:
         self._tell_state(peer)
         if peer.state == "connected":
             for old in self._replaced_by(peer):
+                old.notify("replaced")
                 asyncio.get_running_loop().call_later(TAKEOVER, self.leave, old.name)
         elif peer.state in ("failed", "closed"):
             self.peers.pop(peer.name, None)

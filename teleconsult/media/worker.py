@@ -60,7 +60,10 @@ class Worker:
         ticking = asyncio.create_task(self._tick())
         try:
             async for message in self._channel.messages():
-                self._take(message)
+                try:
+                    self._take(message)
+                except Exception:
+                    log.exception("command failed", command=message.get("type"))
         finally:
             ticking.cancel()
             await self.close()

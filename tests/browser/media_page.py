@@ -63,7 +63,7 @@ async function join() {
   next.on("stream", see);
   next.on("gone", ({ participant }) => { videos.get(participant)?.remove(); videos.delete(participant); });
   next.on("state", ({ state }) => log.push(["state", state, performance.now()]));
-  next.on("lost", ({ reason }) => { log.push(["lost", reason]); if (peer === next) void join(); });
+  next.on("lost", ({ reason, rejoin }) => { log.push(["lost", reason]); if (rejoin && peer === next) void join(); });
   next.on("notice", (notice) => log.push(["notice", notice]));
   next.on("quality", (quality) => { window.call.quality = quality; log.push(["quality", quality]); });
   peer = next;

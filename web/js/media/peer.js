@@ -44,12 +44,13 @@
  * @property {{participant: string, track: MediaStreamTrack, stream: MediaStream}} track
  * @property {{state: RTCPeerConnectionState}} state
  * @property {Quality} quality
- * @property {{reason: string}} lost                                join again; told once
+ * @property {{reason: string, rejoin: boolean}} lost               told once; join again if `rejoin`
  * @property {Notice} notice
  */
 
-/** @typedef {{description: RTCSessionDescriptionInit} | {candidate: RTCIceCandidateInit}} OutMessage */
-/** @typedef {{description?: RTCSessionDescriptionInit, notice?: Notice}} InMessage */
+/** An answer bears the number of the offer it answers. @typedef {RTCSessionDescriptionInit & {number?: number}} Description */
+/** @typedef {{description: Description} | {candidate: RTCIceCandidateInit}} OutMessage */
+/** @typedef {{description?: Description, notice?: Notice}} InMessage */
 
 /**
  * @typedef {object} MediaPeerOptions
@@ -64,6 +65,9 @@ const PATIENCE = 5;
 
 /** Seconds to be connected after the first message. */
 const CONNECT_TIMEOUT = 15;
+
+/** Seconds after which an offer that is not answered is sent again. */
+const REMIND_AFTER = 4;
 
 const QUALITY_INTERVAL = 2;
 
@@ -112,7 +116,9 @@ export class MediaPeer extends EventTarget {
   #wanted = { audio: true, video: true };
   /** @type {Promise<void>} */ #work = Promise.resolve();
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #deadline;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #reminder;
   /** @type {ReturnType<typeof setInterval> | undefined} */ #measuring;
+  /** @type {number | undefined} */ #number;
   /** @type {Map<string, MediaStream>} */ #streams = new Map();
   /** @type {Totals | null} */ #totals = null;
   #scale = 1;
@@ -162,7 +168,10 @@ export class MediaPeer extends EventTarget {
    * @param {InMessage} message
    */
   receive(message) {
-    if (message.notice) this.#tell("notice", message.notice);
+    if (message.notice) {
+      this.#tell("notice", message.notice);
+      if (message.notice.code === "replaced") this.#lose("replaced");
+    }
     const description = message.description;
     if (description) this.#enqueue(() => this.#onDescription(description));
   }
@@ -206,6 +215,7 @@ export class MediaPeer extends EventTarget {
   close() {
     this.#over = true;
     clearTimeout(this.#deadline);
+    clearTimeout(this.#reminder);
     clearInterval(this.#measuring);
     this.#pc.close();
   }
@@ -229,13 +239,23 @@ export class MediaPeer extends EventTarget {
     if (!this.#uplinks.size || this.#pc.signalingState !== "stable") return;
     await this.#pc.setLocalDescription();
     this.#sendDescription();
+    clearTimeout(this.#reminder);
+    this.#reminder = setTimeout(() => this.#remind(), REMIND_AFTER * 1000);
   }
 
-  /** @param {RTCSessionDescriptionInit} description */
+  /** An offer that is not answered may have been lost on its way. */
+  #remind() {
+    if (this.#over || this.#pc.signalingState !== "have-local-offer") return;
+    this.#sendDescription();
+    this.#reminder = setTimeout(() => this.#remind(), REMIND_AFTER * 1000);
+  }
+
+  /** @param {Description} description */
   async #onDescription(description) {
     if (description.type === "answer" && this.#pc.signalingState !== "have-local-offer") return;
     await this.#pc.setRemoteDescription(description); // withdraws our own offer if they crossed: we are polite
     if (description.type !== "offer") return;
+    this.#number = description.number;
     if (!this.#uplinks.size) await this.#publish(description.sdp ?? "");
     await this.#pc.setLocalDescription();
     this.#sendDescription();
@@ -245,7 +265,9 @@ export class MediaPeer extends EventTarget {
 
   #sendDescription() {
     const description = this.#pc.localDescription;
-    if (description) this.#send({ description: { type: description.type, sdp: description.sdp } });
+    if (!description) return;
+    const { type, sdp } = description;
+    this.#send({ description: type === "answer" ? { type, sdp, number: this.#number } : { type, sdp } });
   }
 
   /**
@@ -331,7 +353,7 @@ export class MediaPeer extends EventTarget {
   #lose(reason) {
     if (this.#over) return;
     this.close();
-    this.#tell("lost", { reason });
+    this.#tell("lost", { reason, rejoin: reason !== "replaced" });
   }
 
   /**
