@@ -8,6 +8,7 @@ for the person; `str()` gives the English one for the log.
     ├── NotAllowed        this person may not do this
     ├── NotFound          there is no such thing (any more)
     ├── Conflict          somebody else was first, or the state does not allow this step
+    ├── TooManyTries      wait so many seconds, then try again
     └── Unavailable       something this node needs is not there now: try again later
 """
 
@@ -67,6 +68,17 @@ class Conflict(TeleconsultError):  # noqa: N818
 
     code = "conflict"
     status = 409
+
+
+class TooManyTries(TeleconsultError):  # noqa: N818
+    """Somebody tried too often. `wait_seconds` says how long until the next try is taken."""
+
+    code = "wait"
+    status = 429
+
+    def __init__(self, message: str, *, wait_seconds: float, **params: object) -> None:
+        super().__init__(message, **params)
+        self.wait_seconds = wait_seconds
 
 
 class Unavailable(TeleconsultError):  # noqa: N818

@@ -25,9 +25,7 @@ HTTP_SENTENCES = {
     415: N_("This kind of file is not taken."),
     429: N_("Too many tries. Wait a little and try again."),
 }
-UNEXPECTED = N_(
-    "Something went wrong here. What was stored is safe; the fault was noted for the administrator."
-)
+UNEXPECTED = N_("Something went wrong here. What was stored is safe; the fault was noted for the administrator.")
 
 
 def sentence_of(error: TeleconsultError) -> str:
@@ -56,9 +54,7 @@ def init_app(app: Flask) -> None:
 
     @app.errorhandler(CSRFError)
     def _csrf(error: CSRFError) -> tuple[Response | str, int]:
-        return answer(
-            400, "csrf", gettext("This page was open for too long. Load it again; nothing was changed.")
-        )
+        return answer(400, "csrf", gettext("This page was open for too long. Load it again; nothing was changed."))
 
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> tuple[Response | str, int]:

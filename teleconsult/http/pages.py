@@ -7,7 +7,8 @@ from flask import Flask
 
 def init_app(app: Flask) -> None:
     """Register the blueprints. Each module of this room that has a `bp` is listed here."""
-    from teleconsult.http import auth
+    from teleconsult.http import auth, shell
 
+    shell.init_app(app)
     for module in (auth,):
         app.register_blueprint(module.bp)

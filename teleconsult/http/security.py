@@ -69,9 +69,7 @@ def current_actor() -> Actor:
 def wants_json() -> bool:
     """Whether the caller is one of our modules and not a person's address bar."""
     return (
-        request.is_json
-        or request.accept_mimetypes.best == "application/json"
-        or "X-Requested-With" in request.headers
+        request.is_json or request.accept_mimetypes.best == "application/json" or "X-Requested-With" in request.headers
     )
 
 
@@ -96,9 +94,7 @@ def _check_request() -> BaseResponse | None:
     if g.actor is None:
         if wants_json():
             return BaseResponse('{"ok":false,"code":"login"}', status=401, mimetype="application/json")
-        return redirect(
-            url_for("auth.login", next=request.full_path.rstrip("?") if request.method == "GET" else None)
-        )
+        return redirect(url_for("auth.login", next=request.full_path.rstrip("?") if request.method == "GET" else None))
     if g.actor.role not in roles:
         raise NotAllowed(N_("This page is for people with another role."))
     return None
@@ -110,9 +106,7 @@ def _add_headers(response: Response) -> Response:
     response.headers.setdefault("Referrer-Policy", "same-origin")
     response.headers.setdefault("X-Frame-Options", "DENY")
     response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    response.headers.setdefault(
-        "Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self)"
-    )
+    response.headers.setdefault("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self)")
     if request.endpoint != "static":
         response.headers.setdefault("Cache-Control", "no-store")
     return response

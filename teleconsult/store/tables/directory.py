@@ -74,10 +74,14 @@ class User(SQLModel, table=True):
 
 
 class UserSession(SQLModel, table=True):
-    """A login. `id` is the SHA-256 of the token in the browser's cookie."""
+    """A login. `id` is the SHA-256 of the token in the browser's cookie.
+
+    `credential` names the password it was made with: a login ends when the password changes, on every node.
+    """
 
     id: str = Field(primary_key=True, max_length=64)
     user_id: str = Field(foreign_key="user_account.id", index=True, max_length=36)
+    credential: str = Field(max_length=32)
     made_at: datetime = instant()
     seen_at: datetime = instant()
     expires_at: datetime = instant()

@@ -553,6 +553,7 @@ def upgrade() -> None:
         "usersession",
         sa.Column("id", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
         sa.Column("user_id", sqlmodel.sql.sqltypes.AutoString(length=36), nullable=False),
+        sa.Column("credential", sqlmodel.sql.sqltypes.AutoString(length=32), nullable=False),
         sa.Column("made_at", teleconsult.store.types.UtcDateTime(timezone=True), nullable=False),
         sa.Column("seen_at", teleconsult.store.types.UtcDateTime(timezone=True), nullable=False),
         sa.Column("expires_at", teleconsult.store.types.UtcDateTime(timezone=True), nullable=False),

@@ -1,0 +1,148 @@
+"""What the frame of every page shows: who is here, where, the way to other pages, the state of the link.
+
+Pages fill the rest. The names are the contract of web/templates/base.html (docs/design-system.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Flask, current_app, g, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from teleconsult.domain.errors import N_
+from teleconsult.domain.people import site_today
+from teleconsult.domain.roles import Actor, Role
+from teleconsult.http.security import allow, current_actor, current_node, declared_roles
+from teleconsult.services import surroundings
+from teleconsult.services.node import Node
+from teleconsult.services.surroundings import RunningCall
+
+bp = Blueprint("shell", __name__)
+
+ROLE_NAMES = {
+    Role.VEHICLE_DOCTOR: N_("vehicle doctor"),
+    Role.SPECIALIST: N_("specialist"),
+    Role.COORDINATOR: N_("coordinator"),
+    Role.ADMINISTRATOR: N_("administrator"),
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """An entry of the rail. Shown to the roles its page is open to, on the kinds of node named here."""
+
+    endpoint: str
+    label: str
+    icon: str
+    kind: str
+    key: str = ""
+
+
+WAYS = (
+    Way("today.index", N_("Today"), "today", "vehicle"),
+    Way("patients.index", N_("People"), "people", "vehicle"),
+    Way("consults.mine", N_("Consults"), "consult", "vehicle", key="consults"),
+    Way("devices.index", N_("Devices"), "device", "vehicle"),
+    Way("outbox.index", N_("To be sent"), "upload", "vehicle"),
+    Way("queue.index", N_("Queue"), "queue", "hub", key="queue"),
+    Way("board.index", N_("Board"), "board", "hub"),
+    Way("records.index", N_("Records"), "records", "hub"),
+    Way("admin.people", N_("Accounts"), "people", "hub"),
+    Way("admin.institutions", N_("Institutions"), "institution", "hub"),
+    Way("admin.vehicles", N_("Vehicles"), "vehicle", "hub"),
+    Way("admin.plugins", N_("Plugins"), "plugin", "hub"),
+    Way("admin.audit", N_("Audit"), "audit", "hub"),
+)
+"""In the order of the rail; the first one open to a person is their first page."""
+
+
+def init_app(app: Flask) -> None:
+    """Give every template what the frame needs."""
+    app.register_blueprint(bp)
+    app.context_processor(frame)
+
+
+@bp.get("/")
+@allow()
+def home() -> str | Response:
+    """The first page of a person: the first entry of their rail."""
+    ways = ways_of(current_node(), current_actor())
+    return redirect(url_for(ways[0].endpoint)) if ways else render_template("home.html")
+
+
+def ways_of(node: Node, actor: Actor) -> list[Way]:
+    """The pages of this node that are open to a person."""
+    views = current_app.view_functions
+    return [
+        way
+        for way in WAYS
+        if way.kind == node.settings.kind.value
+        and way.endpoint in views
+        and actor.role in (declared_roles(views[way.endpoint]) or ())
+    ]
+
+
+def frame() -> dict[str, Any]:
+    """`person`, `nav`, `node` and `strip` for the templates."""
+    node = current_node()
+    actor: Actor | None = g.get("actor")
+    around = surroundings.look_around(node, actor)
+    fallback = _("Hub") if node.is_hub else _("Clinic vehicle")
+    return {
+        "person": _person(actor) if actor else None,
+        "nav": [_entry(way) for way in ways_of(node, actor)] if actor else [],
+        "node": {"kind": node.settings.kind.value, "name": around.node_name or fallback, "id": node.node_id},
+        "strip": {
+            "place": around.place,
+            "date": site_today(node.clock()).isoformat(),
+            "uplink": node.uplink() if node.uplink else None,
+            "devices": _devices(node) if actor else None,
+            "call": _call(around.call),
+        },
+    }
+
+
+def _person(actor: Actor) -> dict[str, str]:
+    return {
+        "id": actor.user_id,
+        "name": actor.name,
+        "role": actor.role.value,
+        "role_name": _(ROLE_NAMES[actor.role]),
+    }
+
+
+def _entry(way: Way) -> dict[str, Any]:
+    here = (request.endpoint or "").split(".")[0] == way.endpoint.split(".")[0]
+    if way.endpoint.startswith("admin."):
+        here = (request.endpoint or "").startswith(way.endpoint)
+    return {
+        "label": _(way.label),
+        "href": url_for(way.endpoint),
+        "icon": way.icon,
+        "active": here,
+        "key": way.key,
+    }
+
+
+def _call(call: RunningCall | None) -> dict[str, str] | None:
+    if call is None or "call.page" not in current_app.view_functions:
+        return None
+    url = url_for("call.page", consult_id=call.consult_id)
+    return {"consult_id": call.consult_id, "patient": call.patient_name, "url": url}
+
+
+def _devices(node: Node) -> list[dict[str, Any]] | None:
+    if node.devices is None:
+        return None
+    return [
+        {
+            "assignment_id": view.device.device_id,
+            "name": view.device.name,
+            "state": view.status.state.value,
+            "battery": view.status.battery,
+        }
+        for view in node.devices.devices()
+    ]
