@@ -17,7 +17,7 @@ from sqlmodel import Session, col, func, select
 
 from teleconsult.domain.errors import N_, InvalidInput, NotAllowed, TooManyTries, Unavailable
 from teleconsult.domain.roles import SYSTEM, Actor, Role
-from teleconsult.services.node import Node
+from teleconsult.services.node import EVERY_VEHICLE, Node
 from teleconsult.services.passwords import (
     check_password,
     clean_username,
@@ -25,7 +25,6 @@ from teleconsult.services.passwords import (
     hash_password,
     verify_password,
 )
-from teleconsult.services.sharing import share_user
 from teleconsult.store.tables import LoginAttempt, User, UserSession
 
 TRIES_PER_ADDRESS = 4
@@ -67,10 +66,11 @@ def log_in(node: Node, username: str, password: str, *, address: str, agent: str
     return token, actor
 
 
-def resume(node: Node, token: str | None, *, address: str) -> Actor | None:
+def resume(node: Node, token: str | None, *, address: str, note_use: bool = True) -> Actor | None:
     """The person whose session this is, or None if there is none, it has expired, or the account was closed.
 
-    Runs for every request: one read, and a write at most once a minute.
+    Runs for every request: one read, and a write at most once a minute. Without `note_use` it only looks: an open
+    page that merely listens does not keep a login from expiring.
     """
     if not token:
         return None
@@ -87,7 +87,7 @@ def resume(node: Node, token: str | None, *, address: str) -> Actor | None:
         return None
     if not user.active or login.credential != credential_of(user):
         return None
-    if now - login.seen_at >= SEEN_EVERY:
+    if note_use and now - login.seen_at >= SEEN_EVERY:
         _note_seen(node, session_id, now)
     return actor_of(user, address)
 
@@ -130,7 +130,7 @@ def change_password(node: Node, actor: Actor, token: str | None, old: str, new: 
         if attempt is not None:
             attempt.succeeded = True
         work.audit("password", "user", user.id)
-        share_user(work, user)
+        work.send(user, EVERY_VEHICLE)
     return fresh
 
 
