@@ -19,6 +19,7 @@ from teleconsult.domain.ids import utc_now
 from teleconsult.domain.roles import Actor
 from teleconsult.services.bus import Bus
 from teleconsult.services.links import VehicleLinks
+from teleconsult.services.presence import Presence
 from teleconsult.settings import Settings
 from teleconsult.store import Store
 from teleconsult.store.files import FileStore
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from teleconsult.media import MediaBackend
     from teleconsult.plugin_host import DeviceHost, PluginHost
     from teleconsult.services.calls import CallDesk
+    from teleconsult.services.device_desk import DeviceDesk
 
 Relay = Callable[[str, Actor, str, dict[str, Any]], dict[str, Any]]
 """(channel, actor, event, data) → the hub's answer"""
@@ -43,7 +45,7 @@ EVERY_VEHICLE = "*"
 class Node:
     """One running node (hub or vehicle). `node_id` is "hub" or the vehicle's id.
 
-    The hub has `media` and `calls`, a vehicle has `devices`, `relay` (hands a browser's call message to the hub and
+    The hub has `media` and `calls`, a vehicle has `devices` and `desk`, `relay` (hands a browser's call message to the hub and
     gives the answer; raises Unavailable off line) and `uplink` (its state: online, since, waiting, last_success).
     """
 
@@ -55,6 +57,7 @@ class Node:
     media: MediaBackend | None = None
     plugins: PluginHost | None = None
     devices: DeviceHost | None = None
+    desk: DeviceDesk | None = None
     calls: CallDesk | None = None
     relay: Relay | None = None
     uplink: Callable[[], dict[str, Any]] | None = None
@@ -62,6 +65,7 @@ class Node:
     def __post_init__(self) -> None:
         self.files = FileStore(self.settings.files_dir)
         self.links = VehicleLinks()
+        self.presence = Presence(lambda user_id: self.bus.publish("board", "board:changed", {}))
 
     @property
     def is_hub(self) -> bool:

@@ -53,7 +53,7 @@ def credential_of(user: User) -> str:
 def verify_password(password_hash: str, password: str) -> bool:
     """Whether the password fits. Without a hash (no such account, or a vehicle that is not trusted with it)
     it never does, and the answer takes as long."""
-    if not password_hash or len(password) > LONGEST_PASSWORD:
+    if not password_hash.startswith("$argon2") or len(password) > LONGEST_PASSWORD:
         password_hash, password = _NOBODY, ""
     try:
         return _hasher.verify(password_hash, password)
