@@ -87,7 +87,7 @@ class HostedDevice:
         self._commands = commands
         self._kinds = kinds
         self._waveforms = waveforms
-        self._settings = settings
+        self.settings = settings
         self._paths = paths
         self._config = config
         self._sinks = sinks
@@ -195,7 +195,7 @@ class HostedDevice:
                     "plugin": self.assignment.plugin,
                     "reader": self.assignment.reader,
                     "device": self.assignment.device.model_dump(mode="json"),
-                    "settings": dict(self._settings),
+                    "settings": dict(self.settings),
                     "memory": self._memory,
                     "limits": asdict(self._config.limits),
                     "beat": self._config.beat,
@@ -274,7 +274,10 @@ class HostedDevice:
         with self._lock:
             if child is not self._child or not self._wanted:
                 return
-        self._failed(self._told_fault or f"its process ended by itself with status {status}")
+        if child.line_too_long:
+            self._failed("it sent a message that is too long")
+        else:
+            self._failed(self._told_fault or f"its process ended by itself with status {status}")
 
     def _failed(self, why: str) -> None:
         log.warning("device reader failed", device_id=self.device_id, plugin=self.assignment.plugin, error=why)

@@ -55,7 +55,6 @@ class DeviceHost:
         self._assigned: dict[str, DeviceAssignment] = {}
         self._lock = threading.RLock()
         self._closing = threading.Event()
-        self._settings: dict[str, Mapping[str, Any]] = {}
         self._changed: set[str] = set()
         self._wake = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="devices", daemon=True)
@@ -162,7 +161,6 @@ class DeviceHost:
         plugin = assignment.plugin
         view = self._plugins.plugin(plugin)
         reader = next((r for r in view.readers if r.key == assignment.reader), None)
-        self._settings[plugin] = view.settings
         hosted = HostedDevice(
             assignment,
             commands=reader.commands if reader else (),
@@ -216,7 +214,7 @@ class DeviceHost:
                 if hosted is None or self._assigned.get(device_id) is not assignment:
                     continue
                 running = hosted.wanted
-                if running and (not runs or self._settings.get(plugin) != view.settings):
+                if running and (not runs or hosted.settings != view.settings):
                     hosted.stop(SWITCHED_OFF if not runs else None)
                     running = False
                 if runs and not running:

@@ -65,6 +65,8 @@ class ChildProcess:
         self._on_exit = on_exit
         self._env = dict(env or {})
         self._max_line = max_line
+        self.line_too_long = False
+        """Whether it was ended because it wrote a line beyond `max_line`."""
         self._process: subprocess.Popen[bytes] | None = None
         self._write_lock = threading.Lock()
         self._reader: threading.Thread | None = None
@@ -151,6 +153,7 @@ class ChildProcess:
         while line := process.stdout.readline(self._max_line):
             if len(line) >= self._max_line and not line.endswith(b"\n"):
                 log.error("child wrote a line that is too long, killing it", child=self.name, limit=self._max_line)
+                self.line_too_long = True
                 process.kill()
                 break
             try:

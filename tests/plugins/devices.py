@@ -1,0 +1,120 @@
+"""Readers that do well, and readers that do each of the things a broken one does. One reader key each."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+
+from teleconsult.plugin_api import DeviceReader, DeviceUnavailable, PluginInfo, ReaderType, hookimpl
+
+SPO2 = {"spo2": (97, "%")}
+
+
+class Steady(DeviceReader):
+    """Sends a reading each time it is asked, and remembers how many."""
+
+    async def run(self, session):
+        count = session.memory.get("count", 0)
+        await session.status("idle", f"remembers {count}")
+        while True:
+            await session.next_command()
+            count += 1
+            await session.reading("spo2", SPO2, sequence=count)
+            await session.remember(count=count)
+            await session.status("idle", f"sent {count}")
+
+
+class Crash(DeviceReader):
+    async def run(self, session):
+        raise RuntimeError("the driver broke")
+
+
+class Exit(DeviceReader):
+    async def run(self, session):
+        sys.exit(4)
+
+
+class Die(DeviceReader):
+    async def run(self, session):
+        os._exit(5)
+
+
+class Block(DeviceReader):
+    async def run(self, session):
+        time.sleep(3600)
+
+
+class Lost(DeviceReader):
+    async def run(self, session):
+        raise DeviceUnavailable("Not in reach")
+
+
+class Fast(DeviceReader):
+    """Sends as fast as it is let, waiting for each."""
+
+    async def run(self, session):
+        count = 0
+        while True:
+            count += 1
+            await session.reading("spo2", SPO2, sequence=count)
+
+
+class Flood(DeviceReader):
+    """Sends ten thousand a second without waiting for any."""
+
+    async def run(self, session):
+        count = 0
+        while True:
+            for _ in range(100):
+                count += 1
+                asyncio.ensure_future(session.reading("spo2", SPO2, sequence=count))  # noqa: RUF006
+            await asyncio.sleep(0.01)
+
+
+class Bypass(DeviceReader):
+    """Goes round the session and floods the node itself."""
+
+    async def run(self, session):
+        while True:
+            session._channel.send({"beat": True})
+
+
+class Oversize(DeviceReader):
+    async def run(self, session):
+        session._channel.send({"status": {"device_id": self.device.device_id, "sentence": "x" * 10_000_000}})
+        await session.next_command()
+
+
+class Nonsense(DeviceReader):
+    async def run(self, session):
+        session._channel.send({"reading": {"kind": "blood_pressure", "value": "NaN"}, "n": 1})
+        await session.next_command()
+
+
+class Undeclared(DeviceReader):
+    async def run(self, session):
+        await session.reading("body_weight", {"body_weight": (70, "kg")}, sequence=1)
+
+
+class Stubborn(DeviceReader):
+    """Refuses to be cancelled."""
+
+    async def run(self, session):
+        await session.status("idle")
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+
+
+@hookimpl
+def describe_plugin():
+    return PluginInfo(title="Devices", api_version="1.0")
+
+
+@hookimpl
+def register_device_readers():
+    readers = (
+        Steady, Crash, Exit, Die, Block, Lost, Fast, Flood, Bypass, Oversize, Nonsense, Undeclared, Stubborn,
+    )  # fmt: skip
+    return [ReaderType(r.__name__.lower(), r.__name__, r, ("spo2",), commands=("measure",)) for r in readers]

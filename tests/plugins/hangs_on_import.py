@@ -1,0 +1,5 @@
+"""Never finishes importing."""
+
+import threading
+
+threading.Event().wait()

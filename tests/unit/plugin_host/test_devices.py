@@ -1,0 +1,179 @@
+"""Each device is read in a process of its own; whatever its reader does wrong reaches nothing else."""
+
+import os
+import signal
+
+import pytest
+
+from teleconsult.domain.errors import InvalidInput, NotFound
+from teleconsult.plugin_api import DeviceState, DeviceStatus, Limits, Reading, Waveform
+from teleconsult.plugin_host import DeviceAssignment, PluginStatus
+from tests.unit.plugin_host.conftest import assign, eventually
+
+
+@pytest.fixture
+def plugins(plugin_host):
+    return plugin_host("devices", fault_limit=1000)
+
+
+def test_readings_arrive_on_command(plugins, device_host, heard):
+    devices = device_host(plugins)
+    devices.start_device(assign("steady"))
+    heard.next(DeviceStatus, lambda s: s.state == "idle")
+    devices.command("d-steady", "measure")
+    reading = heard.next(Reading)
+    assert reading.device_id == "d-steady"
+    assert reading.value("spo2") == 97
+    view = eventually(lambda: (v := devices.device("d-steady")).last_reading_at and v, "reading noted")
+    assert (view.plugin, view.reader, view.running) == ("devices", "steady", True)
+
+
+def test_a_reading_that_could_not_be_kept_is_offered_again(plugins, device_host, heard):
+    devices = device_host(plugins)
+    devices.start_device(assign("steady"))
+    heard.next(DeviceStatus, lambda s: s.state == "idle")
+    heard.refuse = 1
+    devices.command("d-steady", "measure")
+    reading = heard.next(Reading)
+    assert heard.offered == [reading.reading_id] * 2
+    assert plugins.plugin("devices").faults == 0, "that was not the plugin's fault"
+
+
+def test_a_reader_remembers_across_restarts(plugins, device_host, heard):
+    devices = device_host(plugins)
+    devices.start_device(assign("steady"))
+    devices.command("d-steady", "measure")
+    heard.next(DeviceStatus, lambda s: str(s.sentence) == "sent 1")
+    assert heard.memory == {"d-steady": {"count": 1}}
+    os.kill(devices.device("d-steady").pid, signal.SIGKILL)
+    heard.next(DeviceStatus, lambda s: str(s.sentence) == "remembers 1")
+    devices.start_device(assign("steady", memory={"count": 41}))
+    heard.next(DeviceStatus, lambda s: str(s.sentence) == "remembers 41")
+
+
+@pytest.mark.parametrize(
+    ("reader", "words"),
+    [
+        ("crash", "RuntimeError: the driver broke (devices.py:"),
+        ("exit", "SystemExit: 4"),
+        ("die", "ended by itself with status 5"),
+        ("oversize", "a message that is too long"),
+        ("nonsense", "sent nonsense"),
+        ("undeclared", "'body_weight', which its plugin does not declare"),
+        ("bypass", "far more messages than a device can mean"),
+        ("flood", "far more than a device can mean"),
+        ("block", "not heard for 2 s"),
+    ],
+)
+def test_a_broken_reader_is_named_and_started_again_and_harms_no_other(plugins, device_host, heard, reader, words):
+    devices = device_host(plugins, silent=2.0)
+    devices.start_device(assign("steady"))
+    heard.next(DeviceStatus, lambda s: s.state == "idle" and s.device_id == "d-steady")
+    devices.start_device(assign(reader))
+    failed = heard.next(DeviceStatus, lambda s: s.state == "failed")
+    assert failed.device_id == f"d-{reader}"
+    assert failed.sentence.zh
+    eventually(lambda: words in plugins.plugin("devices").last_error, f"{words!r} is shown")
+    eventually(lambda: devices.device(f"d-{reader}").restarts >= 1, "started again")
+    devices.command("d-steady", "measure")
+    assert heard.next(Reading, lambda r: r.device_id == "d-steady")
+    assert devices.device("d-steady").restarts == 0
+
+
+def test_a_lost_device_is_no_fault(plugins, device_host, heard):
+    devices = device_host(plugins)
+    devices.start_device(assign("lost"))
+    for _ in range(3):
+        status = heard.next(DeviceStatus, lambda s: s.sentence is not None)
+        assert (status.state, str(status.sentence)) == (DeviceState.SEARCHING, "Not in reach")
+    assert plugins.plugin("devices").faults == 0
+    assert devices.device("d-lost").restarts == 0
+
+
+def test_a_fast_reader_is_slowed_and_in_the_end_stopped(plugins, device_host, heard):
+    limits = Limits(readings_per_second=50, readings_in_window=150)
+    devices = device_host(plugins, limits=limits)
+    devices.start_device(assign("fast"))
+    heard.next(DeviceStatus, lambda s: s.state == "failed")
+    words = "far more than a device can mean"
+    eventually(lambda: words in plugins.plugin("devices").last_error, "the fault is shown")
+
+
+def test_repeated_faults_switch_the_plugin_and_its_devices_off(plugin_host, device_host, heard):
+    plugins = plugin_host("devices", fault_limit=3)
+    devices = device_host(plugins)
+    devices.start_device(assign("steady"))
+    devices.start_device(assign("crash"))
+    eventually(lambda: plugins.plugin("devices").status is PluginStatus.SWITCHED_OFF_AFTER_FAULTS, "switched off")
+    eventually(lambda: all(v.status.state == "off" and not v.running for v in devices.devices()), "devices off")
+    assert devices.device("d-steady").status.sentence.zh == "设备所用插件已停用。"
+    devices.stop_device("d-crash")
+    plugins.enable("devices")
+    heard.next(DeviceStatus, lambda s: s.device_id == "d-steady" and s.state == "idle")
+
+
+def test_a_device_of_a_plugin_that_is_off_waits_for_it(plugins, device_host, heard):
+    plugins.disable("devices")
+    devices = device_host(plugins)
+    assert devices.start_device(assign("steady")).status.state == "off"
+    plugins.enable("devices")
+    heard.next(DeviceStatus, lambda s: s.state == "idle")
+
+
+def test_stopping(plugins, device_host, heard):
+    devices = device_host(plugins)
+    devices.start_device(assign("steady"))
+    heard.next(DeviceStatus, lambda s: s.state == "idle")
+    devices.stop_device("d-steady")
+    assert heard.next(DeviceStatus, lambda s: s.state == "off")
+    assert devices.devices() == []
+    for call in (devices.device, devices.stop_device, lambda d: devices.command(d, "measure")):
+        with pytest.raises(NotFound):
+            call("d-steady")
+
+
+def test_a_reader_that_refuses_to_stop_is_ended(plugins, device_host, heard):
+    devices = device_host(plugins)
+    devices.start_device(assign("stubborn"))
+    heard.next(DeviceStatus, lambda s: s.state == "idle")
+    pid = devices.device("d-stubborn").pid
+    devices.stop_device("d-stubborn")
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_commands_a_device_does_not_know(plugins, device_host):
+    devices = device_host(plugins)
+    devices.start_device(assign("steady"))
+    with pytest.raises(InvalidInput):
+        devices.command("d-steady", "fetch")
+
+
+def test_the_simulator_from_discovery_to_readings(plugin_host, device_host, heard):
+    plugins = plugin_host(only=frozenset({"vitals-simulator"}))
+    plugins.configure("vitals-simulator", {"speed": 100, "seed": 5, "profile": "hypoxic"})
+    devices = device_host(plugins)
+    found = {}
+    for offered in plugins.readers():
+        stop = devices.discover(
+            offered.plugin, offered.reader.key, lambda i, k=offered.reader.key: found.update({k: i})
+        )
+        eventually(lambda k=offered.reader.key: k in found, f"{offered.reader.key} found")
+        stop()
+    for key, info in found.items():
+        devices.start_device(DeviceAssignment(info, "vitals-simulator", key))
+    wave = heard.next(Waveform)
+    assert wave.device_id == "sim-oximeter-5"
+    assert 60 <= wave.rate_hz <= 100
+    assert heard.next(Reading, lambda r: r.kind == "spo2").value("spo2") < 91
+    eventually(lambda: devices.device("sim-cuff-5").status.state == "idle", "cuff ready")
+    devices.command("sim-cuff-5", "measure")
+    assert heard.next(Reading, lambda r: r.kind == "blood_pressure").value("systolic") > 100
+
+    plugins.configure("vitals-simulator", {"speed": 100, "seed": 5, "profile": "normal"})
+    assert heard.next(Reading, lambda r: r.kind == "spo2" and r.value("spo2") > 94), "new settings reach the devices"
+
+
+def test_discovery_by_an_unknown_reader(plugins, device_host):
+    with pytest.raises(NotFound):
+        device_host(plugins).discover("devices", "teapot", lambda _: None)
