@@ -262,6 +262,17 @@ def components_of(reading: Reading) -> list[dict[str, Any]]:
     ]
 
 
+def value_marks(kind: str, components: list[dict[str, Any]], age_years: int | None) -> list[dict[str, str]]:
+    """What is odd about the numbers themselves, as {"code": LOINC, "mark": word}."""
+    marks = []
+    for item in components:
+        component = measurement.kind(kind).component(item["code"])
+        mark = measurement.mark(component, Decimal(str(item["value"])), age_years=age_years)
+        if mark is not None:
+            marks.append({"code": component.code, "mark": mark.value})
+    return marks
+
+
 def open_consults(session: Session, encounter_id: str) -> list[str]:
     """Ids of the consults of an encounter that are not over: they see its readings live."""
     over = [state.value for state in OVER]
@@ -313,14 +324,7 @@ def _value_marks(work: Work, values: Mapping[str, Any]) -> list[dict[str, str]]:
     if values.get("patient_id"):
         born = current_patient(work.session, values["patient_id"]).birth_date
         age = age_on(born, site_today(work.now))
-    kind = measurement.kind(values["kind"])
-    marks = []
-    for item in values["components"]:
-        component = kind.component(item["code"])
-        mark = measurement.mark(component, Decimal(str(item["value"])), age_years=age)
-        if mark is not None:
-            marks.append({"code": component.code, "mark": mark.value})
-    return marks
+    return value_marks(values["kind"], values["components"], age)
 
 
 def _typed_number(component: measurement.Component, typed: str) -> Decimal:
@@ -380,14 +384,16 @@ def _written(work: Work, row: Observation, action: str) -> dict[str, Any]:
     work.audit(action, "observation", row.record_id, patient_id=row.patient_id)
     vehicle = current_encounter(work.session, row.encounter_id).vehicle_id if row.encounter_id else None
     work.share(row, [vehicle] if vehicle else [])
+    return announce_reading(work, row)
+
+
+def announce_reading(work: Work, row: Observation) -> dict[str, Any]:
+    """Tell who watches its encounter and open consults of a reading written here or arrived from elsewhere."""
     shown = reading_view(work.session, row, work.now)
     if row.encounter_id is None:
         _announce_tray(work)
         return shown
-    for topic in _topics(work.session, row.encounter_id):
-        work.announce(topic, "reading", shown)
+    for consult_id in open_consults(work.session, row.encounter_id):
+        work.announce(f"consult:{consult_id}", "reading", shown)
+    work.announce(f"encounter:{row.encounter_id}", "reading", shown)
     return shown
-
-
-def _topics(session: Session, encounter_id: str) -> list[str]:
-    return [f"encounter:{encounter_id}", *(f"consult:{c}" for c in open_consults(session, encounter_id))]

@@ -29,7 +29,7 @@ PIECE = 64 * 1024
 BEAT_SECONDS = 2.0
 BEAT_TIMEOUT = 4.0
 CALL_TIMEOUT = 15.0
-EPHEMERAL = frozenset({"waveform", "device"})
+EPHEMERAL = frozenset({"waveform", "streaming", "device"})
 """Events that go to the hub as they happen and are not records."""
 
 

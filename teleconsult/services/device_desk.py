@@ -1,0 +1,257 @@
+"""Takes what this vehicle's devices say to the right place, from the threads they are read on.
+
+A finished measurement is kept (`observations.take_reading`). A value out of a stream (an oximeter left on the
+finger) and a waveform are shown to those who watch; the value is kept only if a person takes it. Which devices
+there are, and what people ask of them, is `services.devices`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from sqlmodel import select
+
+from teleconsult.domain.errors import N_, Conflict
+from teleconsult.plugin_api import DeviceInfo, DeviceState, DeviceStatus, Reading, Waveform
+from teleconsult.services import measuring, observations
+from teleconsult.services.node import Node
+from teleconsult.services.observation_views import short_view
+from teleconsult.store.tables import DeviceAssignment, Observation
+
+FRESH_SECONDS = 10.0
+"""A streamed value older than this can no longer be taken: it may be from another finger."""
+
+TEST_SECONDS = 180.0
+"""A test of a device ends by itself after so long."""
+
+_KNOWN_FOR = 5.0
+
+STATE_NAMES = {
+    DeviceState.SEARCHING: N_("searching"),
+    DeviceState.CONNECTED: N_("connected"),
+    DeviceState.IDLE: N_("ready"),
+    DeviceState.MEASURING: N_("measuring"),
+    DeviceState.FAILED: N_("needs attention"),
+    DeviceState.OFF: N_("off"),
+}
+
+
+@dataclass(frozen=True)
+class _Audience:
+    """Whom the devices measure for now, and who watches."""
+
+    encounter_id: str
+    patient: dict[str, Any]
+    topics: tuple[str, ...]
+
+
+@dataclass
+class _Memory:
+    """What is known of one device since the start."""
+
+    assignment_id: str = ""
+    name: str = ""
+    begun: observations.Begun | None = None
+    """For whom the running measurement began; None while none runs."""
+    test_until: float = 0.0
+    fresh: Reading | None = None
+    fresh_at: float = 0.0
+    fresh_for: str | None = None
+
+
+class DeviceDesk:
+    """One for each vehicle node. Every method may be called from any thread."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._devices: dict[str, _Memory] = {}
+        self._found: dict[tuple[str, str, str], DeviceInfo] = {}
+        self._lock = threading.RLock()
+        self._audience: _Audience | None = None
+        self._audience_until = 0.0
+        self._changes = 0
+        node.bus.listen(self._on_announcement)
+
+    # What devices say
+
+    def on_reading(self, reading: Reading) -> None:
+        """Keep a finished measurement, show a streamed value or a test. Raises only when the database does."""
+        if reading.continuous:
+            self._stream(reading)
+            return
+        with self._lock:
+            memory = self._memory(reading.device_id)
+            testing, begun = memory.test_until > monotonic(), memory.begun
+            memory.test_until = 0.0
+        if testing:
+            shown = short_view(_passing(self._node, reading, None))
+            self._node.bus.publish("node", "device:tested", {"device_id": reading.device_id, "reading": shown})
+            return
+        observations.take_reading(self._node, reading, device_name=memory.name, begun=begun)
+
+    def on_waveform(self, waveform: Waveform) -> None:
+        """Show a run of samples to those who watch the person measured. Not kept."""
+        audience = self._watching()
+        if audience is None:
+            return
+        data = {
+            "device_id": waveform.device_id,
+            "kind": waveform.kind,
+            "rate": waveform.rate_hz,
+            "start": waveform.first_index,
+            "unit": waveform.unit,
+            "samples": list(waveform.samples),
+        }
+        for topic in audience.topics:
+            self._node.bus.publish(topic, "waveform", data)
+
+    def on_status(self, status: DeviceStatus) -> None:
+        """Note for whom a measurement begins, and tell everybody how the device is."""
+        audience = self._watching()
+        with self._lock:
+            memory = self._memory(status.device_id)
+            if status.state is DeviceState.MEASURING:
+                memory.begun = memory.begun or observations.Begun(audience.encounter_id if audience else None)
+            elif memory.begun is not None:
+                memory.begun, memory.test_until = None, 0.0
+            data = {
+                "assignment_id": memory.assignment_id,
+                "device_id": status.device_id,
+                "name": memory.name,
+                **status_words(status),
+            }
+        for topic in ("node", *(audience.topics if audience else ())):
+            self._node.bus.publish(topic, "device", data)
+
+    def on_memory(self, device_id: str, values: Mapping[str, Any]) -> None:
+        """Keep what a reader wants to remember."""
+        with self._node.store.write() as tx:
+            query = select(DeviceAssignment).where(DeviceAssignment.device_id == device_id)
+            row = tx.session.exec(query).first()
+            if row is not None:
+                row.memory = dict(values)
+                tx.session.add(row)
+
+    def on_found(self, plugin: str, reader: str, info: DeviceInfo) -> None:
+        """A search found a device: tell the page, and keep what was found for `found()`."""
+        with self._lock:
+            self._found[plugin, reader, info.device_id] = info
+        data = {"plugin": plugin, "reader": reader, "device_id": info.device_id, "name": info.name}
+        self._node.bus.publish("node", "device:found", data)
+
+    # What people ask
+
+    def know(self, assignment: DeviceAssignment) -> None:
+        """Remember what a device is called here."""
+        with self._lock:
+            memory = self._memory(assignment.device_id)
+            memory.assignment_id, memory.name = assignment.id, assignment.name
+
+    def forget(self, device_id: str) -> None:
+        """Drop what is known of a device."""
+        with self._lock:
+            self._devices.pop(device_id, None)
+
+    def begin_test(self, device_id: str) -> None:
+        """The next measurement of this device is a test: it is shown on the device's card and not kept."""
+        with self._lock:
+            self._memory(device_id).test_until = monotonic() + TEST_SECONDS
+
+    def end_test(self, device_id: str) -> None:
+        """What this device measures counts."""
+        with self._lock:
+            self._memory(device_id).test_until = 0.0
+
+    def fresh(self, device_id: str, encounter_id: str) -> Reading:
+        """The device's streamed value, if it is fresh and of this encounter's person. Raises Conflict."""
+        with self._lock:
+            memory = self._memory(device_id)
+            is_fresh = monotonic() - memory.fresh_at <= FRESH_SECONDS
+            if memory.fresh is not None and is_fresh and memory.fresh_for == encounter_id:
+                return memory.fresh
+        raise Conflict(N_("The device gives no value of this person now. Nothing was kept."))
+
+    def found(self) -> dict[tuple[str, str, str], DeviceInfo]:
+        """What searches have found since the start, by (plugin, reader, device id)."""
+        with self._lock:
+            return dict(self._found)
+
+    def _memory(self, device_id: str) -> _Memory:
+        return self._devices.setdefault(device_id, _Memory(name=device_id))
+
+    def _stream(self, reading: Reading) -> None:
+        audience = self._watching()
+        with self._lock:
+            memory = self._memory(reading.device_id)
+            memory.fresh, memory.fresh_at = reading, monotonic()
+            memory.fresh_for = audience.encounter_id if audience else None
+        if audience is None:
+            return
+        shown = {
+            **short_view(_passing(self._node, reading, audience.patient["age"])),
+            "status": "streaming",
+            "patient": audience.patient,
+            "patient_id": audience.patient["id"],
+            "encounter_id": audience.encounter_id,
+            "device_id": reading.device_id,
+            "device": memory.name,
+        }
+        for topic in audience.topics:
+            self._node.bus.publish(topic, "streaming", shown)
+
+    def _watching(self) -> _Audience | None:
+        """Asked several times a second by each stream, so it is remembered until something changes."""
+        with self._lock:
+            if monotonic() < self._audience_until:
+                return self._audience
+            changes = self._changes
+        audience = None
+        found = measuring.target_patient(self._node)
+        if found is not None:
+            target, person = found
+            with self._node.store.read() as session:
+                consults = observations.open_consults(session, target.encounter_id)
+            topics = (f"encounter:{target.encounter_id}", *(f"consult:{c}" for c in consults))
+            audience = _Audience(target.encounter_id, measuring.patient_words(person), topics)
+        with self._lock:
+            if changes == self._changes:
+                self._audience, self._audience_until = audience, monotonic() + _KNOWN_FOR
+        return audience
+
+    def _on_announcement(self, _topic: str, event: str, _data: dict[str, Any]) -> None:
+        if event in ("measuring", "consult:changed", "queue:changed", "encounter:changed"):
+            with self._lock:
+                self._changes += 1
+                self._audience_until = 0.0
+
+
+def status_words(status: DeviceStatus) -> dict[str, Any]:
+    """A device's state for pages. `state_name` is to be translated, `sentence` is {"en", "zh"} or None."""
+    sentence = status.sentence
+    return {
+        "state": status.state.value,
+        "state_name": STATE_NAMES[status.state],
+        "battery": status.battery,
+        "progress": status.progress,
+        "sentence": {"en": sentence.en, "zh": sentence.in_language("zh")} if sentence else None,
+    }
+
+
+def _passing(node: Node, reading: Reading, age: int | None) -> Observation:
+    """A reading as a row that is never stored, to be shown like one."""
+    components = observations.components_of(reading)
+    return Observation(
+        record_id=reading.reading_id,
+        node_id=node.node_id,
+        author_id="",
+        author_name="",
+        kind=reading.kind,
+        components=components,
+        taken_at=reading.taken_at or node.clock(),
+        flags=[flag.value for flag in reading.flags],
+        marks=observations.value_marks(reading.kind, components, age),
+    )
