@@ -4,7 +4,7 @@
  */
 
 import { announce } from "./lib/announce.js";
-import { csrfToken, getJson, postJson, setCsrfToken } from "./lib/api.js";
+import { getJson, postJson, setCsrfToken } from "./lib/api.js";
 import { startBehaviours } from "./lib/behaviours.js";
 import { find, setIcon } from "./lib/dom.js";
 import { formatDate, t } from "./lib/i18n.js";
@@ -126,8 +126,11 @@ function followNode() {
     });
   }
   const lost = document.getElementById("strip-connection");
+  const uplink = document.getElementById("strip-uplink");
   onConnection((state) => {
     if (lost) lost.hidden = state !== "offline";
+    // Without its node the page knows nothing of the uplink.
+    if (uplink) uplink.hidden = state === "offline";
   });
 }
 
@@ -175,14 +178,8 @@ function startLoginAgain() {
     event.preventDefault();
     const fields = Object.fromEntries(new FormData(form));
     try {
-      setCsrfToken((await getJson("/session")).csrf_token);
-      await postJson("/login", fields);
-      const session = await getJson("/session");
-      if (session.user_id !== person) {
-        location.reload(); // somebody else: this page is not theirs
-        return;
-      }
-      setCsrfToken(session.csrf_token || csrfToken());
+      setCsrfToken((await getJson("/login.json")).csrf_token);
+      setCsrfToken((await postJson("/login.json", fields)).csrf_token);
       form.reset();
       form.hidden = true;
       if (error) error.hidden = true;
