@@ -249,7 +249,8 @@ def _open_one(session: Session, patient_id: str, vehicle_id: str) -> Encounter |
 
 
 def _village_of_stop(work: Work, vehicle_id: str) -> str | None:
-    query = select(Stop.village_id).where(Stop.vehicle_id == vehicle_id, Stop.day == site_today(work.now))
+    today = site_today(work.now)
+    query = select(Stop.village_id).where(Stop.vehicle_id == vehicle_id, Stop.day == today, col(Stop.active).is_(True))
     return work.session.exec(query.order_by(Stop.id)).first()
 
 

@@ -60,7 +60,8 @@ def _institution(session: Session, actor: Actor | None) -> str:
 
 def _stops_today(session: Session, node: Node) -> str:
     query = select(Village.name).join(Stop, col(Stop.village_id) == col(Village.id))
-    query = query.where(Stop.vehicle_id == node.node_id, Stop.day == site_today(node.clock()))
+    today = site_today(node.clock())
+    query = query.where(Stop.vehicle_id == node.node_id, Stop.day == today, col(Stop.active).is_(True))
     return " · ".join(session.exec(query.order_by(col(Stop.id))))
 
 

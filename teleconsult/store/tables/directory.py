@@ -100,11 +100,12 @@ class LoginAttempt(SQLModel, table=True):
 
 
 class Stop(SQLModel, table=True):
-    """A vehicle in a village on a day of the site."""
+    """A vehicle in a village on a day of the site. Not `active`: taken out of the plan."""
 
     id: str = Field(default_factory=new_id, primary_key=True, max_length=36)
     vehicle_id: str = Field(foreign_key="vehicle.id", index=True, max_length=36)
     village_id: str = Field(foreign_key="village.id", index=True, max_length=36)
     day: date = Field(index=True)
     note: str = ""
+    active: bool = True
     changed_at: datetime = instant()

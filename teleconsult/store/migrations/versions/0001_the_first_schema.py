@@ -503,6 +503,7 @@ def upgrade() -> None:
         sa.Column("village_id", sqlmodel.sql.sqltypes.AutoString(length=36), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("note", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("changed_at", teleconsult.store.types.UtcDateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["vehicle_id"],
