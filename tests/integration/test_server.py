@@ -12,6 +12,7 @@ import pytest
 
 from tests.bench._server_app import MAX_MESSAGE_BYTES
 from tests.bench.servers import CANDIDATES, LARGE_BYTES, Candidate, Server, large_messages
+from tests.support.socketio_client import Client
 
 WRITERS = """
 from gevent import monkey
