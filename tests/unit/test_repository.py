@@ -113,3 +113,16 @@ def test_every_make_target_is_described() -> None:
     assert phony
     described = re.findall(r"^([a-z]+):.*## \S", makefile, re.MULTILINE)
     assert sorted(described) == sorted(phony[1].split())
+
+
+def test_every_direct_dependency_is_described() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    requirements = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    wanted = {_name(requirement) for requirement in requirements} - {"teleconsult"}
+    wanted |= set(json.loads((ROOT / "package.json").read_text())["devDependencies"])
+    described = re.findall(
+        r"^\| ([a-z0-9.-]+) \| (\d\S*) \|", (ROOT / "docs/dependencies.md").read_text(), re.MULTILINE
+    )
+    assert {name for name, _version in described} == wanted
+    locked = _pins("requirements-dev.lock")
+    assert {name: version for name, version in described if locked.get(name, version) != version} == {}
