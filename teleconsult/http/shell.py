@@ -128,9 +128,9 @@ def _entry(way: Way) -> dict[str, Any]:
 
 
 def _call(call: RunningCall | None) -> dict[str, str] | None:
-    if call is None or "call.page" not in current_app.view_functions:
+    if call is None or "calls.show" not in current_app.view_functions:
         return None
-    url = url_for("call.page", consult_id=call.consult_id)
+    url = url_for("calls.show", consult_id=call.consult_id)
     return {"consult_id": call.consult_id, "patient": call.patient_name, "url": url}
 
 

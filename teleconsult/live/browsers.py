@@ -145,6 +145,11 @@ class Browsers(PeopleNamespace):
         """Leave the call."""
         return self._say(caller, "call:leave", message)
 
+    @event("call:end", messages.End, *DOCTORS)
+    def call_end(self, caller: Caller, message: messages.End) -> Answer:
+        """End the call for everybody."""
+        return self._say(caller, "call:end", message)
+
     @event("call:media", messages.Media, *DOCTORS)
     def call_media(self, caller: Caller, message: messages.Media) -> Answer:
         """Tell the others what is switched off."""

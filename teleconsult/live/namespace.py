@@ -70,7 +70,7 @@ class EventSpec:
 
 
 def event(name: str, payload: type[BaseModel], *roles: Role) -> Callable[[Method], Method]:
-    """Declare a method `(self, caller, payload) -> answer | None` as an event; without roles for everybody logged in."""
+    """Declare a method `(self, caller, payload) -> answer | None` as an event; without roles for everybody."""
 
     def declare(method: Method) -> Method:
         spec = EventSpec(name, payload, frozenset(roles or PEOPLE_ROLES), method)

@@ -135,3 +135,17 @@ def interrupt(node: Node, consult_id: str) -> None:
         consults.take_step(node, SYSTEM, consult_id, Action.INTERRUPT)
     except Conflict:
         return  # somebody ended the call in this very moment
+
+
+def end(node: Node, actor: Actor, consult_id: str) -> None:
+    """The call is over: the opinion is due. Ending one that is over already is no fault.
+
+    Raises NotFound, NotAllowed (an invited person leaves, but does not end it), Conflict.
+    """
+    with node.store.read() as session:
+        consult = session.get(Consult, consult_id)
+    if consult is not None and State(consult.state) in (State.OPINION_DUE, State.OPINION_WRITTEN):
+        if not is_party(consult, actor):
+            raise NotAllowed(N_("Only the doctors of this consult can end its call."))
+        return
+    consults.take_step(node, actor, consult_id, Action.END_CALL)

@@ -106,6 +106,12 @@ class Leave(_Payload):
     peer: PeerId
 
 
+class End(_Payload):
+    """`call:end`: the call is over for everybody; the opinion is due."""
+
+    consult_id: ConsultId
+
+
 class Media(_Payload):
     """`call:media`: microphone or camera was switched."""
 
@@ -121,7 +127,7 @@ class Quality(_Payload):
     word: QualityWord
 
 
-CallMessage = Join | Resume | Check | Signal | Leave | Media | Quality | Gone
+CallMessage = Join | Resume | Check | Signal | Leave | End | Media | Quality | Gone
 
 EVENTS: Final[dict[str, type[CallMessage]]] = {
     "call:join": Join,
@@ -129,6 +135,7 @@ EVENTS: Final[dict[str, type[CallMessage]]] = {
     "call:check": Check,
     "call:signal": Signal,
     "call:leave": Leave,
+    "call:end": End,
     "call:media": Media,
     "call:quality": Quality,
     "call:gone": Gone,

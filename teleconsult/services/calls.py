@@ -28,6 +28,7 @@ from teleconsult.services.call_messages import (
     CHECK,
     EVENTS,
     Check,
+    End,
     Gone,
     Join,
     Leave,
@@ -143,6 +144,8 @@ class CallDesk:
                 self.signal(actor, channel, message)
             case Leave():
                 self.leave(actor, channel, message)
+            case End():
+                call_access.end(self._node, actor, message.consult_id)
             case Media():
                 self._change(actor, channel, message.consult_id, audio=message.audio, video=message.video)
             case Quality():
