@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session, SQLModel, select
+from sqlmodel import Session, SQLModel, col, select
 
 from teleconsult.demo import county, villagers
 from teleconsult.demo.county import LOGINS, PASSWORD, STAFF, stable_id, vehicle_id
@@ -184,7 +184,7 @@ def _stops(session: Session, vehicle: int, today: date) -> None:
         }
         for day, place in county.plan(vehicle, today - timedelta(days=_PAST_DAYS), _PAST_DAYS + _PLANNED_DAYS)
     ]
-    planned = set(session.exec(select(Stop.day).where(Stop.vehicle_id == vehicle_id(code))))
+    planned = set(session.exec(select(col(Stop.day)).where(Stop.vehicle_id == vehicle_id(code))))
     _insert(session, Stop, [row for row in rows if row["day"] not in planned])
 
 
