@@ -45,6 +45,8 @@ SILENCE: Final = 6.0
 SILENCE_LIMIT: Final = 30.0
 """Seconds without any media or report after which a connection has failed."""
 
+CANDIDATES: Final = ("a=candidate:", "a=end-of-candidates")
+
 Key = tuple[str, Kind]
 """A participant's voice or picture."""
 
@@ -187,7 +189,7 @@ class Peer:
 
     async def _apply(self, kind: str, sdp: str, sections: list[_aiortc.Section]) -> None:
         try:
-            await self._connection.setRemoteDescription(RTCSessionDescription(sdp, kind))
+            await self._connection.setRemoteDescription(RTCSessionDescription(without_candidates(sdp), kind))
         except OperationError:
             self._listener.refused(self, "no_common_codec")
             return
@@ -352,6 +354,11 @@ class Peer:
     def refused(self) -> int:
         """Datagrams that were not followed."""
         return self._ice.refused + self.port.refused
+
+
+def without_candidates(sdp: str) -> str:
+    """The browser's description without its addresses: it finds us, we never look for it."""
+    return "".join(f"{line}\r\n" for line in sdp.splitlines() if not line.startswith(CANDIDATES))
 
 
 def announce(sdp: str, addresses: tuple[str, ...]) -> str:

@@ -97,6 +97,42 @@ def test_two_browsers_see_and_hear_each_other_in_full_size(playwright: Playwrigh
         assert hub.refusals() == []
 
 
+def test_quality_is_one_word_and_size_follows_the_link(playwright: Playwright, hub: Hub, tmp_path: Path) -> None:
+    with call_of(playwright, hub, tmp_path, ["red"]) as (red,):
+        red.page.goto("http://localhost:9/")
+        red.page.wait_for_function("window.ready")
+        module = "const { word, scaleFor } = await import('/static/js/media/peer.js');"
+        calm = {"loss": 0, "rtt": 0.05, "framesDecoded": 60, "frozenFor": 0, "sentHeight": 720}
+        for change, sees_picture, expected in (
+            ({}, True, "good"),
+            ({"sentHeight": 0}, True, "good"),
+            ({"framesDecoded": 0}, False, "good"),
+            ({"framesDecoded": 0}, True, "voice-only"),
+            ({"rtt": None}, True, "good"),
+            ({"rtt": 0.4}, True, "fair"),
+            ({"loss": 0.05}, True, "fair"),
+            ({"framesDecoded": 20}, True, "fair"),
+            ({"sentHeight": 180}, True, "fair"),
+            ({"loss": 0.2}, True, "poor"),
+            ({"framesDecoded": 6}, True, "poor"),
+            ({"frozenFor": 1.5}, True, "poor"),
+        ):
+            script = f"async ([quality, sees]) => {{ {module} return word(quality, sees); }}"
+            assert red.page.evaluate(script, [{**calm, **change}, sees_picture]) == expected, change
+        for target, current, expected in (
+            (2_000_000, 4, 1),
+            (950_000, 1, 1),
+            (950_000, 4 / 3, 4 / 3),  # not enough more than 900 000 to grow
+            (1_050_000, 4 / 3, 1),
+            (500_000, 1, 4 / 3),
+            (300_000, 1, 2),
+            (100_000, 1, 4),
+            (190_000, 4, 4),
+        ):
+            script = f"async (a) => {{ {module} return scaleFor(...a); }}"
+            assert red.page.evaluate(script, [target, current]) == expected, (target, current)
+
+
 def test_third_joins_and_leaves(playwright: Playwright, hub: Hub, tmp_path: Path) -> None:
     with call_of(playwright, hub, tmp_path, ["red", "blue", "green"]) as (red, blue, green):
         for one in (red, blue):

@@ -12,6 +12,7 @@ import struct
 from typing import Any
 
 import pytest
+from aiortc import RTCSessionDescription
 
 from teleconsult.media import MediaConfig, SignalOut
 from tests.support.media_client import Call, Client, run, shows
@@ -224,6 +225,30 @@ def test_offer_with_sections_of_its_own_is_refused() -> None:
         await call.until(lambda: call.refusals("room-1") == ["unexpected"], "refused")
 
     run(scenario)
+
+
+def test_worker_sends_nothing_to_addresses_that_a_description_names() -> None:
+    async def scenario(call: Call) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as victim:
+            victim.bind(("127.0.0.1", 0))
+            victim.setblocking(False)
+            client = call.join("room", "room-1", "ann", 60)
+            client.answers = False
+            await call.until(lambda: bool(client.held), "the worker's offer")
+            offer = client.held[0]["description"]
+            await client.connection.setRemoteDescription(RTCSessionDescription(offer["sdp"], offer["type"]))
+            await client.connection.setLocalDescription(await client.connection.createAnswer())
+            port = victim.getsockname()[1]
+            named = f"a=candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host\r\n"
+            sdp = client.connection.localDescription.sdp + named
+            call.workers.signal("room", "room-1", {"description": {"type": "answer", "sdp": sdp}})
+            candidate = {"candidate": named[2:].strip(), "sdpMid": "0", "sdpMLineIndex": 0}
+            call.workers.signal("room", "room-1", {"candidate": candidate})
+            await call.until(lambda: call.states("room-1")[-1] == "connected", "connected all the same")
+            with pytest.raises(BlockingIOError):
+                victim.recv(2000)
+
+    run(scenario, MediaConfig(workers=1, addresses=("127.0.0.1",)))
 
 
 def test_port_range_addresses_and_announced_addresses() -> None:

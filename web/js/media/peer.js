@@ -87,6 +87,9 @@ const SIZES = Object.freeze([
   { from: 0, scale: 4 },
 ]);
 
+/** Seconds after which a machine that was too slow for a larger picture tries again. */
+const REST = 60;
+
 /** A larger picture needs this much more than its threshold, so that sizes do not alternate. */
 const MARGIN = 1.15;
 
@@ -122,6 +125,8 @@ export class MediaPeer extends EventTarget {
   /** @type {Map<string, MediaStream>} */ #streams = new Map();
   /** @type {Totals | null} */ #totals = null;
   #scale = 1;
+  /** A machine that cannot encode fifteen large pictures a second sends smaller ones for a while. */
+  #tire = { scale: 1, until: 0 };
 
   /** @param {MediaPeerOptions} options */
   constructor({ send, stream, iceServers = [], videoBitrate = VIDEO_BITRATE }) {
@@ -374,7 +379,9 @@ export class MediaPeer extends EventTarget {
     this.#totals = now;
     if (!before || this.#over) return;
     this.#tell("quality", difference(before, now));
-    const scale = scaleFor(now.target, this.#scale, now.limitedBy === "cpu" && now.framesPerSecond < 15);
+    if (now.limitedBy === "cpu" && now.framesPerSecond < 15) this.#tire = { scale: this.#scale * 2, until: now.at + REST };
+    else if (now.at > this.#tire.until) this.#tire = { scale: 1, until: 0 };
+    const scale = Math.min(4, Math.max(scaleFor(now.target, this.#scale), this.#tire.scale));
     if (scale !== this.#scale) {
       this.#scale = scale;
       await this.#limit();
@@ -392,10 +399,8 @@ function kindOf(transceiver) {
  *
  * @param {number} target    bits per second there are
  * @param {number} current   the present answer
- * @param {boolean} tired    the machine cannot encode fifteen pictures a second of this size
  */
-export function scaleFor(target, current, tired) {
-  if (tired) return Math.min(4, current * 2);
+export function scaleFor(target, current) {
   const wanted = SIZES.find(({ from }) => target >= from)?.scale ?? 4;
   if (wanted >= current) return wanted;
   return SIZES.find(({ from, scale }) => scale >= current || target >= from * MARGIN)?.scale ?? current;

@@ -1,0 +1,198 @@
+"""The port: what is let in, what is counted, what is answered. The cipher here is plain, which SRTP never is."""
+
+from __future__ import annotations
+
+import random
+
+from teleconsult.media import rtcp, rtp
+from teleconsult.media.arrivals import Arrivals
+from teleconsult.media.bandwidth import FLOOR, Downlink
+from teleconsult.media.downtrack import Downtrack
+from teleconsult.media.port import MAX_REPORTERS, UNLIMITED, Cipher, Port
+from teleconsult.media.source import Source
+from tests.unit.media.packets import fields, packet
+
+
+class Plain:
+    """A cipher that hides nothing, and what was sent through it."""
+
+    def __init__(self, port: Port) -> None:
+        self.sent: list[bytes] = []
+        self.reports: list[rtcp.Report] = []
+        self.opened = 0
+        self.feedback = 0
+        port.open(Cipher(self._open, self._open, self.sent.append, self._report))
+
+    def _open(self, data: bytes) -> bytes:
+        self.opened += 1
+        if data.endswith(b"forged"):
+            raise ValueError("authentication failure")
+        return data
+
+    def _report(self, data: bytes) -> None:
+        self.feedback += data[8] == 0x8F | 0x20 * bool(data[8] & 0x20) and data[9] == 205
+        self.reports.extend(rtcp.parse(data))
+
+
+def publishing() -> tuple[Port, Plain, Source]:
+    port = Port()
+    plain = Plain(port)
+    source = Source("video", 1000, 90000, {96: "vp8"}, port.ssrc, port.send_rtcp, nack=True)
+    port.add_source(source, 1001, {97: 96})
+    port.set_transport_extension(4)
+    return port, plain, source
+
+
+def receiving(source: Source) -> tuple[Port, Plain, Downtrack]:
+    port = Port()
+    plain = Plain(port)
+    down = Downtrack("video", 5000, 5001, "ann", port.send, port.send_rtcp, lambda codec: None)
+    down.negotiate({"vp8": 120}, {120: 121}, 3, None)
+    port.add_down(down)
+    source.attach(down, 0.0)
+    return port, plain, down
+
+
+def test_stream_goes_from_port_to_port() -> None:
+    port, _, source = publishing()
+    other, plain, _ = receiving(source)
+    port.receive(packet(1))
+    port.receive(packet(2, payload=b"\x10\x01more"))
+    assert [fields(one)[4] for one in plain.sent] == [b"\x10\x00key", b"\x10\x01more"]
+    assert (port.received, other.sent, port.refused) == (2, 2, 0)
+
+
+def test_retransmission_of_the_publisher_fills_the_gap() -> None:
+    port, plain, source = publishing()
+    _, others, _ = receiving(source)
+    port.receive(packet(1))
+    port.receive(packet(3, payload=b"\x10\x01three"))
+    assert any(isinstance(one, rtcp.Nack) and one.sequences == (2,) for one in plain.reports)
+    port.receive(rtp.wrap_rtx(packet(2, payload=b"\x10\x01two"), 12, 97, 77, 1001, b""))
+    assert fields(others.sent[-1])[4] == b"\x10\x01two"
+    assert fields(others.sent[-1])[1] == fields(others.sent[0])[1] + 1
+
+
+def test_nothing_passes_before_the_keys_and_after_the_end() -> None:
+    port = Port()
+    port.receive(packet(1))
+    assert port.refused == 1
+    port.send(b"x")
+    open_port, plain, source = publishing()
+    _, others, _ = receiving(source)
+    open_port.close()
+    open_port.receive(packet(1))
+    assert (open_port.refused, others.sent, plain.opened) == (1, [], 0)
+
+
+def test_unannounced_ssrc_is_not_even_deciphered() -> None:
+    port, plain, _ = publishing()
+    for number in range(1000):
+        port.receive(packet(1, ssrc=50_000 + number))
+    assert plain.opened == 0
+    assert port.refused == 1000
+
+
+def test_number_of_reporting_ssrcs_is_bounded() -> None:
+    port, plain, _ = publishing()
+    for number in range(MAX_REPORTERS + 50):
+        port.receive(rtcp.receiver_report(number))
+    assert plain.opened == MAX_REPORTERS
+    assert port.refused == 50
+    for number in range(MAX_REPORTERS, 500):
+        port.receive(rtcp.receiver_report(number) + b"forged")
+    assert port.refused > 400
+
+
+def test_garbage_is_counted_and_nothing_is_raised() -> None:
+    port, _, source = publishing()
+    _, others, _ = receiving(source)
+    port.receive(packet(1))
+    rng = random.Random(3)
+    good = [packet(2), rtcp.receiver_report(1), rtcp.nack(1, 5000, [4]), rtcp.remb(1, 10**6, [5000])]
+    for _ in range(3000):
+        data = bytearray(rng.choice(good))
+        for _ in range(rng.randrange(1, 6)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        port.receive(bytes(data[: rng.randrange(len(data) + 1)]) or b"\x80")
+    assert port.refused > 500
+    port.receive(packet(30_000))
+    assert fields(others.sent[-1])[4] == b"\x10\x00key"
+
+
+def test_feedback_of_receivers_reaches_the_publisher_or_is_answered() -> None:
+    port, plain, source = publishing()
+    other, others, down = receiving(source)
+    port.receive(packet(1))
+    sequence = fields(others.sent[0])[1]
+    other.receive(rtcp.receiver_report(9) + rtcp.nack(9, down.ssrc, [sequence]))
+    assert fields(others.sent[-1])[0] == 121
+    source.tick(100.0)
+    before = sum(isinstance(one, rtcp.KeyframeRequest) for one in plain.reports)
+    source._keyframe_asked = -10.0
+    other.receive(rtcp.receiver_report(9) + rtcp.keyframe_request(9, down.ssrc))
+    assert sum(isinstance(one, rtcp.KeyframeRequest) for one in plain.reports) == before + 1
+    other.receive(rtcp.receiver_report(9) + rtcp.keyframe_request(9, 1000))  # not a stream of this receiver
+    assert sum(isinstance(one, rtcp.KeyframeRequest) for one in plain.reports) == before + 1
+    other.receive(rtcp.receiver_report(9) + rtcp.remb(9, 640_000, [down.ssrc]))
+    assert other.take_remb() == 640_000
+    assert other.take_remb() is None
+
+
+def test_port_numbers_arrivals_and_reports_every_second() -> None:
+    port, plain, _ = publishing()
+    port.receive(packet(1, extensions=rtp.extension_block([(4, b"\x00\x07")])))
+    port.receive(packet(2, extensions=rtp.extension_block([(4, b"\x00\x08")])))
+    assert set(port.arrivals.times) == {7, 8}
+    port.tick(1000.0)
+    assert isinstance(port.arrivals, Arrivals)
+    assert port.arrivals.times == {}
+    assert plain.feedback == 1
+    reports = [one for one in plain.reports if isinstance(one, rtcp.ReceiverReport) and one.blocks]
+    assert [block.ssrc for block in reports[0].blocks] == [1000]
+    port.tick(1000.5)
+    assert len([one for one in plain.reports if isinstance(one, rtcp.ReceiverReport) and one.blocks]) == 1
+
+
+def test_publisher_is_limited_when_it_falls_and_told_when_it_is_over() -> None:
+    port, plain, source = publishing()
+
+    def told() -> list[int]:
+        return [one.bitrate for one in plain.reports if isinstance(one, rtcp.Remb)]
+
+    port.limit(source, None, 1.0)
+    assert told() == []
+    port.limit(source, 500_000, 2.0)
+    port.limit(source, 499_000, 2.2)
+    assert len(told()) == 1
+    port.limit(source, 300_000, 2.4)
+    port.limit(source, 310_000, 3.5)
+    assert len(told()) == 3
+    port.limit(source, None, 3.6)
+    port.limit(source, None, 3.8)
+    assert len(told()) == 4
+    assert told()[-1] > UNLIMITED * 0.99
+
+
+def filled(rate: float) -> Downlink:
+    link = Downlink()
+    for second in range(20):
+        link.measure(int(second * rate / 8), float(second))
+    return link
+
+
+def test_link_limits_only_while_it_is_full() -> None:
+    link = filled(1_500_000)
+    assert abs(link.rate - 1_500_000) < 1000
+    link.estimate(1_600_000, 4_000_000)
+    assert link.share(1, 1) is None
+    link.estimate(600_000, 4_000_000)
+    assert link.share(1, 1) == 550_000
+    assert link.share(2, 2) == 250_000
+    assert link.share(0, 1) is None
+    link.estimate(20_000, 4_000_000)
+    assert link.share(1, 1) == FLOOR
+    link.estimate(900_000, 4_000_000)
+    assert link.share(1, 1) == 850_000, "recovers as the receiver's estimate does"
+    link.estimate(2_100_000, 4_000_000)
+    assert link.share(1, 1) is None, "others hold the traffic below what the link takes"
