@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -101,7 +102,7 @@ class Peer:
         self._signals: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue(MAX_SIGNALS + 1)
         self._offer_due = True
         self._number = 0
-        self._sent_at = 0.0
+        self._sent_at = math.inf
         self._born = monotonic()
 
     # -- what the room asks ------------------------------------------------------------------------------
@@ -206,6 +207,7 @@ class Peer:
 
     async def _offer(self) -> None:
         self._offer_due = False
+        self._sent_at = math.inf
         self._assign()
         await self._connection.setLocalDescription(await self._connection.createOffer())
         self._number += 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import resource
 import signal
@@ -158,9 +159,25 @@ async def _serve(channel: ChildChannel) -> None:
         await Worker(channel).run()
 
 
+def _log_to_stderr() -> None:
+    """One line an event, without the values of local variables: they may hold what people say and are."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
 def main() -> None:
     """Run the worker on this process's stdin and stdout."""
     channel = open_channel()
+    _log_to_stderr()
     _aiortc.install()
     if sys.platform == "win32":
         asyncio.run(_serve(channel))
