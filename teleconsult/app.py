@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from teleconsult import __version__
+from teleconsult.domain.people import SITE_ZONE
 from teleconsult.http import errors, pages, security
 from teleconsult.services.node import Node
 
@@ -65,6 +66,7 @@ def create_app(node: Node) -> Flask:
     pages.init_app(app)
     app.add_url_rule("/catalogue/<language>.json", "catalogue", security.public(catalogue))
     app.context_processor(_template_words)
+    app.add_template_filter(site_time)
     return app
 
 
@@ -84,6 +86,12 @@ def _template_words() -> dict[str, Any]:
         "version": __version__,
         "actor": g.get("actor"),
     }
+
+
+def site_time(moment: datetime | str) -> str:
+    """An instant as 2026-11-24 14:05 in the site's zone, the same in both languages."""
+    instant = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return instant.astimezone(SITE_ZONE).strftime("%Y-%m-%d %H:%M")
 
 
 @lru_cache(maxsize=512)

@@ -111,6 +111,8 @@ class Running:
         workers.start()
         node.media = workers
         self._stops.append(workers.stop)
+        desk.start()
+        self._stops.append(desk.stop)
 
     def _start_vehicle(self) -> None:
         node, settings = self.node, self.node.settings
