@@ -19,6 +19,9 @@ from teleconsult.services.measuring import patient_words
 from teleconsult.services.patients import current_patients, summaries
 from teleconsult.store.tables import Observation
 
+_BANDS = {"blood_pressure": (80, 200), "glucose": (2, 20)}
+"""From where to where a band with the target is drawn."""
+
 PRELIMINARY, FINAL, CANCELLED, IN_ERROR = "preliminary", "final", "cancelled", "entered-in-error"
 
 STATUS_NAMES = {
@@ -68,6 +71,7 @@ def reading_views(session: Session, rows: Iterable[Observation], now: datetime) 
     found = list(rows)
     ids = {row.patient_id for row in found if row.patient_id}
     people = {p.id: patient_words(p) for p in summaries(session, current_patients(session, ids), now)}
+    ages = {patient_id: int(words["age"]) for patient_id, words in people.items()}
     earlier: dict[tuple[str, str, str | None], dict[str, Any] | None] = {}
     views = []
     for row in found:
@@ -92,6 +96,7 @@ def reading_views(session: Session, rows: Iterable[Observation], now: datetime) 
                 "author": row.author_name,
                 "note": row.note,
                 "previous": previous,
+                "target": _target(row, ages.get(row.patient_id or "")),
             }
         )
     return views
@@ -151,6 +156,22 @@ def _component(kind: measurement.Kind, item: dict[str, Any], mark: str | None) -
         "mark": mark,
         "level": _level(mark) if mark else None,
     }
+
+
+def _target(row: Observation, age: int | None) -> dict[str, Any] | None:
+    """The control target that the value stands against, drawn as a band; None where there is none."""
+    if age is None or not row.components:
+        return None
+    kind = measurement.kind(row.kind)
+    first = row.components[0]
+    below = measurement.target_below(first["code"], age)
+    if below is None or row.kind not in _BANDS:
+        return None
+    low, high = _BANDS[row.kind]
+    limits = [measurement.target_below(kind.component(c["code"]).code, age) for c in row.components]
+    text = "< " + "/".join(str(number(limit)) for limit in limits if limit is not None)
+    value = first["value"]
+    return {"low": None, "high": number(below), "value": value, "from": low, "to": high, "text": text}
 
 
 def _text(kind: str, components: list[dict[str, Any]]) -> str:

@@ -7,11 +7,10 @@ what is odd about them is said in marks. Every step is a new version.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from sqlmodel import Session, col, func, select
@@ -24,6 +23,7 @@ from teleconsult.domain.roles import Actor, Role
 from teleconsult.plugin_api import Reading, ReadingFlag
 from teleconsult.services import measuring
 from teleconsult.services.encounters import current_encounter
+from teleconsult.services.manual_entry import typed_components
 from teleconsult.services.node import Node, Work
 from teleconsult.services.observation_views import (
     BEFORE,
@@ -34,7 +34,6 @@ from teleconsult.services.observation_views import (
     NOBODY,
     PERSON_CHANGED,
     PRELIMINARY,
-    UNITS,
     number,
     reading_view,
     reading_views,
@@ -46,18 +45,6 @@ from teleconsult.store.tables import Consult, Observation
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
 """How far a device's clock may be off before its time is not believed."""
-
-MANUAL_KINDS = (
-    "blood_pressure",
-    "spo2",
-    "pulse_rate",
-    "body_temperature",
-    "glucose",
-    "body_weight",
-    "body_height",
-    "respiratory_rate",
-)
-"""What can be typed in, in the order of the form."""
 
 
 @dataclass(frozen=True)
@@ -109,54 +96,41 @@ def enter_manually(
     node: Node,
     actor: Actor,
     encounter_id: str,
-    kind: str,
-    values: Mapping[str, str],
+    entries: Mapping[str, Mapping[str, str]],
     *,
     note: str = "",
-) -> dict[str, Any]:
-    """Keep numbers that a person read off and typed, in the kind's own units.
+) -> list[dict[str, Any]]:
+    """Keep numbers that a person read off and typed, in each kind's own units: all of them or none.
 
-    `values` maps component keys to what was typed; empty ones are left out. Raises InvalidInput with the
-    component's key as field when a number is missing, not a number, or outside what can be measured.
+    `entries` maps kinds to component keys to what was typed; a kind with nothing typed is left out. Raises
+    InvalidInput with "<kind>.<component>" as field when a number is missing, not a number, or outside what can
+    be measured, or when nothing was typed.
     """
-    found = measurement.kind(kind)
-    if kind not in MANUAL_KINDS:
-        raise InvalidInput(N_("This kind of reading cannot be typed in."), field="kind")
-    numbers: dict[str, Decimal] = {}
-    for component in found.components:
-        typed = unicodedata.normalize("NFKC", values.get(component.key, "")).strip()
-        if typed:
-            numbers[component.key] = _typed_number(component, typed)
-        elif component in found.required:
-            raise InvalidInput(N_("Enter a number in %(unit)s."), field=component.key, unit=UNITS[component.unit])
-    components = [
-        {"code": c.code, "value": number(numbers[c.key]), "unit": c.unit} for c in found.components if c.key in numbers
-    ]
-    measurement.check_components(kind, [str(c["code"]) for c in components])
-    if kind == "blood_pressure" and numbers["systolic"] <= numbers["diastolic"]:
-        raise InvalidInput(
-            N_("Systolic pressure must be higher than diastolic. Look at the two numbers again."),
-            field="systolic",
-        )
+    checked = {kind: numbers for kind, typed in entries.items() if (numbers := typed_components(kind, typed))}
+    if not checked:
+        raise InvalidInput(N_("Enter at least one reading."), field="blood_pressure.systolic")
     with node.transaction(actor) as work:
         encounter = current_encounter(work.session, encounter_id)
         require_vehicle(actor, encounter.vehicle_id)
         if encounter.state != measuring.OPEN:
             raise Conflict(N_("This encounter is finished. Open it again to go on writing."))
-        row_values: dict[str, Any] = {
-            "kind": kind,
-            "components": components,
-            "status": FINAL,
-            "source": "manual",
-            "taken_at": work.now,
-            "received_at": work.now,
-            "patient_id": encounter.patient_id,
-            "encounter_id": encounter_id,
-            "note": note.strip()[:500],
-        }
-        row_values["marks"] = _value_marks(work, row_values)
-        row = new_version(work.session, Observation, row_values, author=actor, node_id=node.node_id)
-        return _written(work, row, "create")
+        shown = []
+        for kind, components in checked.items():
+            values: dict[str, Any] = {
+                "kind": kind,
+                "components": components,
+                "status": FINAL,
+                "source": "manual",
+                "taken_at": work.now,
+                "received_at": work.now,
+                "patient_id": encounter.patient_id,
+                "encounter_id": encounter_id,
+                "note": note.strip()[:500],
+            }
+            values["marks"] = _value_marks(work, values)
+            row = new_version(work.session, Observation, values, author=actor, node_id=node.node_id)
+            shown.append(_written(work, row, "create"))
+        return shown
 
 
 def keep_continuous(
@@ -242,10 +216,15 @@ def unassigned(node: Node, actor: Actor) -> list[dict[str, Any]]:
     """The tray: this vehicle's readings that wait to be placed, newest first."""
     require_vehicle(actor, node.node_id)
     with node.transaction(actor) as work:
-        query = select(Observation).where(*_in_tray()).order_by(col(Observation.taken_at).desc())
-        found = reading_views(work.session, work.session.exec(query), work.now)
+        found = tray(work)
         work.audit("list", "observation", detail=f"unassigned: {len(found)}")
         return found
+
+
+def tray(work: Work) -> list[dict[str, Any]]:
+    """The readings of the tray, newest first. The caller audits the page."""
+    query = select(Observation).where(*_in_tray()).order_by(col(Observation.taken_at).desc())
+    return reading_views(work.session, work.session.exec(query), work.now)
 
 
 def unassigned_count(node: Node) -> int:
@@ -325,30 +304,6 @@ def _value_marks(work: Work, values: Mapping[str, Any]) -> list[dict[str, str]]:
         born = current_patient(work.session, values["patient_id"]).birth_date
         age = age_on(born, site_today(work.now))
     return value_marks(values["kind"], values["components"], age)
-
-
-def _typed_number(component: measurement.Component, typed: str) -> Decimal:
-    unit = UNITS[component.unit]
-    try:
-        value = Decimal(typed)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite():
-        raise InvalidInput(N_("Enter a number in %(unit)s."), field=component.key, unit=unit)
-    if not component.low <= value <= component.high:
-        raise InvalidInput(
-            N_("%(value)s %(unit)s cannot be: it has to lie between %(low)s and %(high)s."),
-            field=component.key,
-            value=typed,
-            unit=unit,
-            low=component.low,
-            high=component.high,
-        )
-    if -int(value.normalize().as_tuple().exponent) > component.decimals:
-        raise InvalidInput(
-            N_("Enter at most %(places)s decimal places."), field=component.key, places=component.decimals
-        )
-    return value
 
 
 def _by_reading_id(session: Session, reading_id: str) -> Observation | None:
