@@ -35,6 +35,11 @@ class DeviceUnavailable(TeleconsultError):  # noqa: N818 - reads as the field's 
 
     code = "device_unavailable"
 
+    def __init__(self, sentence: Text | str = "The device is out of reach.") -> None:
+        """`sentence` is shown to the person at the device while it is looked for."""
+        self.sentence = Text.model_validate(sentence)
+        super().__init__(self.sentence.en)
+
 
 class SentTooMuch(TeleconsultError):  # noqa: N818
     """A reader sent more than any device can mean. It is stopped, and that counts as a fault."""

@@ -218,35 +218,40 @@ class HostedDevice:
             self._listening = False
 
     def _take(self, message: dict[str, Any]) -> None:
+        """Check a message, and pass it on. Raises what a wrong message raises, and nothing of the sinks."""
         if "reading" in message:
-            self._take_reading(Reading.model_validate(message["reading"]), message["n"])
+            reading = Reading.model_validate(message["reading"])
+            self._check_own(reading.device_id, reading.kind, self._kinds)
+            self._pass_reading(reading, int(message["n"]))
         elif "waveform" in message:
             waveform = Waveform.model_validate(message["waveform"])
             self._check_own(waveform.device_id, waveform.kind, self._waveforms)
-            self._sinks.waveform(waveform)
+            self._pass("waveform", lambda: self._sinks.waveform(waveform))
         elif "status" in message:
             status = DeviceStatus.model_validate(message["status"])
             self._check_own(status.device_id)
             self._tell(status)
         elif "memory" in message:
-            self._memory = dict(message["memory"])
-            self._sinks.memory(self.device_id, self._memory)
+            memory = self._memory = dict(message["memory"])
+            self._pass("memory", lambda: self._sinks.memory(self.device_id, memory))
         elif "fault" in message:
             self._told_fault = str(message["fault"])
 
-    def _take_reading(self, reading: Reading, number: int) -> None:
-        self._check_own(reading.device_id, reading.kind, self._kinds)
-        child = self._child
+    def _pass_reading(self, reading: Reading, number: int) -> None:
+        kept = self._pass("reading; its reader offers it again", lambda: self._sinks.reading(reading))
+        if kept:
+            self._last_reading_at = utc_now()
+        if child := self._child:
+            child.send({"ack" if kept else "nack": number})
+
+    def _pass(self, what: str, deliver: Callable[[], None]) -> bool:
+        """Hand something to a sink. A sink that fails is the node's own trouble, never the plugin's fault."""
         try:
-            self._sinks.reading(reading)
+            deliver()
         except Exception:
-            log.exception("a reading was not kept; its reader offers it again", device_id=self.device_id)
-            if child:
-                child.send({"nack": number})
-            return
-        self._last_reading_at = utc_now()
-        if child:
-            child.send({"ack": number})
+            log.exception("a device's word was not taken", device_id=self.device_id, word=what)
+            return False
+        return True
 
     def _check_own(self, device_id: str, kind: str | None = None, declared: tuple[str, ...] = ()) -> None:
         if device_id != self.device_id:
@@ -301,7 +306,4 @@ class HostedDevice:
 
     def _tell(self, status: DeviceStatus) -> None:
         self.status = status
-        try:
-            self._sinks.status(status)
-        except Exception:
-            log.exception("a device's status was not passed on", device_id=self.device_id)
+        self._pass("status", lambda: self._sinks.status(status))

@@ -100,7 +100,7 @@ async def _read_device(plugin: LoadedPlugin, reader: str, session: NodeSession, 
             await make(session.device, plugin.settings).run(session)
             sentence = LOST
         except DeviceUnavailable as lost:
-            sentence = Text(en=str(lost)) if str(lost) else LOST
+            sentence = lost.sentence
         except ReadingNotTaken:
             sentence = LOST
         if session.kept_any:

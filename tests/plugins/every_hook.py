@@ -7,7 +7,9 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from teleconsult.plugin_api import (
+    ConsultEvent,
     DeliveryReceipt,
+    DeviceReader,
     FollowupAssessment,
     FollowupProgramme,
     PageContext,
@@ -27,6 +29,11 @@ from teleconsult.plugin_api import (
 class Settings(BaseModel):
     log: str = ""
     limit: int = 3
+
+
+class Silent(DeviceReader):
+    async def run(self, session):
+        await session.next_command()
 
 
 class Walking(FollowupProgramme):
@@ -57,46 +64,45 @@ class Nearest(ReferralRoute):
 
 
 @hookimpl
-def describe_plugin():
-    return PluginInfo(title=Text(en="Every hook", zh="全部"), summary="For tests", api_version="1.0", settings=Settings)
+def describe_plugin() -> PluginInfo:
+    return PluginInfo(
+        title=Text(en="Every hook", zh="全部"),
+        summary=Text(en="For tests", zh="用于测试"),
+        api_version="1.0",
+        settings=Settings,
+    )
 
 
 @hookimpl
-def register_device_readers():
-    from teleconsult.plugin_api import DeviceReader
-
-    class Silent(DeviceReader):
-        async def run(self, session):
-            await session.next_command()
-
-    return [ReaderType("silent", "Silent", Silent, ("body_weight",))]
+def register_device_readers() -> list[ReaderType]:
+    return [ReaderType("silent", Text(en="Silent scale", zh="静默秤"), Silent, kinds=("body_weight",))]
 
 
 @hookimpl
-def register_followup_programmes(settings):
+def register_followup_programmes(settings: Settings) -> list[FollowupProgramme]:
     return [Walking()]
 
 
 @hookimpl
-def register_referral_routes():
+def register_referral_routes() -> list[ReferralRoute]:
     return [Nearest()]
 
 
 @hookimpl
-def consult_event(event, settings):
+def consult_event(event: ConsultEvent, settings: Settings) -> None:
     with Path(settings.log).open("a") as log:
         log.write(f"{event.action} {event.state}\n")
 
 
 @hookimpl
-def page_panels(context: PageContext, settings: Settings):
+def page_panels(context: PageContext, settings: Settings) -> list[Panel]:
     count = len(context.readings)
     tone = Tone.ATTENTION if count > settings.limit else Tone.PLAIN
     return [
         Panel(
             key="count",
             title=Text(en="Readings", zh="测量"),
-            rows=(PanelRow(label="Count", value=str(count), tone=tone),),
+            rows=(PanelRow(label=Text(en="Count", zh="次数"), value=str(count), tone=tone),),
             table=PanelTable(columns=("a", "b"), lines=(("1", "2"),)),
         )
     ]

@@ -1,0 +1,131 @@
+"""Write docs/plugins/reference.md from the docstrings of `teleconsult.plugin_api`; `--check` says if it is stale."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from teleconsult import plugin_api
+from teleconsult.domain import measurement
+from teleconsult.plugin_api import hookspecs, testing
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "tests" / "plugins" / "every_hook.py"
+TARGET = ROOT / "docs" / "plugins" / "reference.md"
+HEAD = f"""# Reference of the plugin border, version {plugin_api.API_VERSION}
+
+Made from the docstrings by `scripts/plugin_reference.py`; do not edit. Everything here is imported from
+`teleconsult.plugin_api`.
+"""
+
+
+def main() -> int:
+    text = "\n".join(sections()).rstrip() + "\n"
+    if "--check" in sys.argv:
+        fresh = TARGET.exists() and TARGET.read_text(encoding="utf-8") == text
+        sys.stderr.write("" if fresh else "docs/plugins/reference.md is stale: run scripts/plugin_reference.py\n")
+        return 0 if fresh else 1
+    TARGET.write_text(text, encoding="utf-8")
+    return 0
+
+
+def sections() -> Iterator[str]:
+    yield HEAD
+    yield "## Hooks\n"
+    yield "The examples are parts of `tests/plugins/every_hook.py`, a plugin that the tests run.\n"
+    examples = dict(example_hooks())
+    for name, hook in vars(hookspecs).items():
+        if hasattr(hook, "teleconsult_spec"):
+            yield f"### `{name}({', '.join(inspect.signature(hook).parameters)})`\n"
+            yield f"`{signature(hook)}`\n"
+            yield doc(hook)
+            yield f"```python\n{examples[name]}\n```\n"
+    yield "## Values, readers, programmes, routes\n"
+    for name in sorted(plugin_api.__all__, key=str.lower):
+        thing = getattr(plugin_api, name)
+        if inspect.isclass(thing):
+            yield from describe_class(name, thing)
+        elif inspect.isfunction(thing):
+            yield f"### `{name}`\n"
+            yield f"`{signature(thing)}`\n"
+            yield doc(thing)
+    yield "## Kinds of readings\n"
+    yield "| kind | component | LOINC | UCUM unit | needed |\n| --- | --- | --- | --- | --- |"
+    for kind in measurement.KINDS.values():
+        for component in kind.components:
+            need = "yes" if component in kind.required else "one of them" if component in kind.one_of else "no"
+            yield f"| `{kind.key}` | `{component.key}` | {component.code} | `{component.unit}` | {need} |"
+    yield "\n## Kinds of waveforms\n"
+    yield "| waveform | UCUM unit | at most |\n| --- | --- | --- |"
+    for wave in measurement.WAVEFORMS.values():
+        yield f"| `{wave.key}` | `{wave.unit}` | {wave.max_rate_hz} samples a second |"
+    yield "\n## Fixtures for tests\n"
+    yield doc(testing)
+    for name, text in fixtures():
+        yield f"- `{name}`: {' '.join(text.split())}"
+    yield ""
+    yield from describe_class("DeviceBench", testing.DeviceBench)
+
+
+def describe_class(name: str, thing: type) -> Iterator[str]:
+    yield f"### `{name}`\n"
+    yield doc(thing)
+    lines = list(members(thing))
+    if lines:
+        yield "\n".join(lines) + "\n"
+
+
+def members(thing: type) -> Iterator[str]:
+    """Public fields with the string below each, and public methods with their docstring's first paragraph."""
+    body = ast.parse(inspect.getsource(thing)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    for node, following in zip(body.body, [*body.body[1:], None], strict=True):
+        doc = ""
+        if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+            doc = ": " + " ".join(str(following.value.value).split())
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and public(node.target.id):
+            default = f" = {ast.unparse(node.value)}" if node.value else ""
+            yield f"- `{node.target.id}: {ast.unparse(node.annotation)}{default}`{doc}"
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
+            yield f"- `{ast.unparse(node)}`{doc}"
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and public(node.name):
+            kind = "await " if isinstance(node, ast.AsyncFunctionDef) else ""
+            text = " ".join((ast.get_docstring(node) or "").split())
+            yield f"- `{kind}{node.name}({ast.unparse(node.args).removeprefix('self, ').removeprefix('self')})`: {text}"
+
+
+def fixtures() -> Iterator[tuple[str, str]]:
+    tree = ast.parse(inspect.getsource(testing))
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and any(ast.unparse(d) == "pytest.fixture" for d in node.decorator_list):
+            yield node.name, ast.get_docstring(node) or ""
+
+
+def example_hooks() -> Iterator[tuple[str, str]]:
+    source = EXAMPLES.read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef):
+            first = node.decorator_list[0].lineno - 1
+            yield node.name, "\n".join(source.splitlines()[first : node.end_lineno])
+
+
+def doc(thing: object) -> str:
+    return (inspect.getdoc(thing) or "") + "\n"
+
+
+def signature(function: object) -> str:
+    source = ast.parse(inspect.getsource(function).lstrip()).body[0]  # type: ignore[arg-type]
+    assert isinstance(source, ast.FunctionDef)
+    returns = f" -> {ast.unparse(source.returns)}" if source.returns else ""
+    return f"{source.name}({ast.unparse(source.args)}){returns}"
+
+
+def public(name: str) -> bool:
+    return not name.startswith("_") and name != "model_config"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
