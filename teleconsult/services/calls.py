@@ -22,7 +22,7 @@ from teleconsult.domain.errors import N_, Conflict, NotFound, Unavailable
 from teleconsult.domain.ids import new_id
 from teleconsult.domain.roles import Actor
 from teleconsult.media import MediaBackend, MediaEvent, PeerState, RoomLost, SignalOut, SignalRefused
-from teleconsult.services import call_access
+from teleconsult.services import call_access, hub_questions
 from teleconsult.services.call_check import ROOM_PREFIX, CallChecks
 from teleconsult.services.call_messages import (
     CHECK,
@@ -128,6 +128,8 @@ class CallDesk:
 
         Raises pydantic's ValidationError for a malformed payload and TeleconsultError for everything else.
         """
+        if event in hub_questions.EVENTS:
+            return hub_questions.answer(self._node, actor, event, data)
         model = EVENTS.get(event)
         if model is None:
             raise NotFound(N_("The hub does not know this message. Load the page again."))

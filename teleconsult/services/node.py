@@ -90,6 +90,7 @@ class Work:
         self.session = session
         self.now = node.clock()
         self._announcements: list[tuple[str, str, dict[str, Any]]] = []
+        self._afterwards: list[Callable[[], None]] = []
         self._outbox_touched = False
 
     def audit(
@@ -130,7 +131,7 @@ class Work:
     def send(self, row: SQLModel, target: str) -> None:
         """Put a row into the outbox for one target, in this transaction."""
         self.session.flush()
-        table = str(row.__tablename__)  # type: ignore[attr-defined]
+        table = str(row.__tablename__)
         payload = row.model_dump(mode="json")
         record_id = str(payload.get("id") or payload.get("seq"))
         self._queue(target, table, record_id, payload)
@@ -150,8 +151,14 @@ class Work:
         """Tell whoever watches `topic`, after the commit. Topics and events: docs/live.md."""
         self._announcements.append((topic, event, data))
 
+    def afterwards(self, action: Callable[[], None]) -> None:
+        """Do this after the commit, before the announcements. It must not raise."""
+        self._afterwards.append(action)
+
     def publish(self) -> None:
         """Called once after the commit."""
+        for action in self._afterwards:
+            action()
         for topic, event, data in self._announcements:
             self.node.bus.publish(topic, event, data)
         if self._outbox_touched:
