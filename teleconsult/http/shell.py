@@ -6,6 +6,7 @@ Pages fill the rest. The names are the contract of web/templates/base.html (docs
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Flask, current_app, g, redirect, render_template, request, url_for
@@ -13,7 +14,7 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from teleconsult.domain.errors import N_
-from teleconsult.domain.people import site_today
+from teleconsult.domain.people import SITE_ZONE, site_today
 from teleconsult.domain.roles import Actor, Role
 from teleconsult.http.security import allow, current_actor, current_node, declared_roles
 from teleconsult.services import surroundings
@@ -58,11 +59,26 @@ WAYS = (
 )
 """In the order of the rail; the first one open to a person is their first page."""
 
+BESIDE = {"admin.institutions": "/admin/villages", "admin.vehicles": "/admin/rounds"}
+"""Pages that are a tab of another one."""
+
 
 def init_app(app: Flask) -> None:
     """Give every template what the frame needs."""
     app.register_blueprint(bp)
     app.context_processor(frame)
+    app.add_template_filter(site_instant)
+    app.add_template_filter(site_date)
+
+
+def site_instant(at: datetime) -> str:
+    """An instant to the second, as people here read it: 2026-11-24 14:05:09."""
+    return at.astimezone(SITE_ZONE).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def site_date(at: datetime) -> str:
+    """The day an instant falls on here: 2026-11-24."""
+    return at.astimezone(SITE_ZONE).date().isoformat()
 
 
 @bp.get("/")
@@ -115,9 +131,7 @@ def _person(actor: Actor) -> dict[str, str]:
 
 
 def _entry(way: Way) -> dict[str, Any]:
-    here = (request.endpoint or "").split(".")[0] == way.endpoint.split(".")[0]
-    if way.endpoint.startswith("admin."):
-        here = (request.endpoint or "").startswith(way.endpoint)
+    here = request.path.startswith((url_for(way.endpoint), BESIDE.get(way.endpoint, "\n")))
     return {
         "label": _(way.label),
         "href": url_for(way.endpoint),

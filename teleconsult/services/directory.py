@@ -94,6 +94,12 @@ def require_directory(node: Node, actor: Actor) -> None:
         raise NotAllowed(N_("The directory is edited at the hub. The vehicle gets every change with its next link."))
 
 
+def get(node: Node, table: type[Row], row_id: str) -> Row:
+    """One row of the directory. Raises NotFound."""
+    with node.store.read() as session:
+        return find(session, table, row_id)
+
+
 def list_organizations(node: Node) -> list[Branch]:
     """All institutions as a tree, each under its parent, siblings by code."""
     with node.store.read() as session:
