@@ -1,5 +1,6 @@
 """What the repository's own files promise: locked and vendored third parties, no text about one machine."""
 
+import ast
 import hashlib
 import json
 import re
@@ -126,3 +127,15 @@ def test_every_direct_dependency_is_described() -> None:
     assert {name for name, _version in described} == wanted
     locked = _pins("requirements-dev.lock")
     assert {name: version for name, version in described if locked.get(name, version) != version} == {}
+
+
+def test_plugins_import_nothing_of_the_core_but_the_plugin_api() -> None:
+    sources = [path for path in (ROOT / "plugins").rglob("*.py") if "tests" not in path.relative_to(ROOT).parts]
+    assert sources
+    for path in sources:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            for name in names:
+                allowed = re.match(r"(?!teleconsult(\.|$))|teleconsult\.plugin_api(\.|$)", name)
+                assert allowed, f"{path.relative_to(ROOT)}:{node.lineno} imports {name}"
