@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from flask import Flask
 
 from teleconsult import app as application
 from teleconsult import live, media, plugin_host
@@ -96,6 +97,10 @@ class Running:
                 log.exception("stopping a part failed")
         self.node.store.close()
 
+    def watch_logins(self, flask_app: Flask) -> None:
+        """Close the sockets of logins that have ended, until the node stops."""
+        threading.Thread(target=live.watch_logins, args=(flask_app, self._ending), name="logins", daemon=True).start()
+
     def _start_calls(self) -> None:
         node, settings = self.node, self.node.settings
         desk = calls.CallDesk(node)
@@ -170,6 +175,7 @@ def run(settings: Settings) -> None:
     running.start()
     flask_app = application.create_app(node)
     live.create_socketio(flask_app, node)
+    running.watch_logins(flask_app)
     tls = {"certfile": str(settings.tls_cert), "keyfile": str(settings.tls_key)} if settings.tls_cert else {}
     server = pywsgi.WSGIServer(listener, flask_app, log=None, error_log=_ErrorLog(), **tls)
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -68,8 +68,13 @@ class Demo:
     def wait(self) -> None:
         """Until one of the nodes ends or Ctrl-C."""
         ended = threading.Event()
+
+        def watch(process: subprocess.Popen[str]) -> None:
+            process.wait()
+            ended.set()
+
         for process in self._nodes:
-            threading.Thread(target=lambda p=process: (p.wait(), ended.set()), daemon=True).start()
+            threading.Thread(target=watch, args=(process,), daemon=True).start()
         ended.wait()
 
     def stop(self) -> None:

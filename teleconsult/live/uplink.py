@@ -24,6 +24,7 @@ from teleconsult.sync.uplink import EPHEMERAL, PIECE, error_to_wire
 log = structlog.get_logger(__name__)
 
 MAX_ENTRIES = 200
+Octets = bytes  # a field of that name hides the type
 
 
 class Hello(BaseModel):
@@ -63,7 +64,7 @@ class Blob(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     offset: int = Field(ge=-1)
     total: int = Field(gt=0)
-    bytes: bytes = Field(max_length=PIECE)
+    bytes: Octets = Field(max_length=PIECE)
 
 
 class Fetch(BaseModel):
@@ -226,15 +227,16 @@ class UplinkNamespace(Namespace):  # type: ignore[misc]
             for sid in list(self._vehicle_of):
                 self.emit("poke", {}, to=sid)
             return
-        sid = self._destination(topic, event)
-        if sid is not None:
-            self.emit("deliver", {"topic": topic, "event": event, "data": data}, to=sid)
+        destination = self._destination(topic, event)
+        if destination is not None:
+            self.emit("deliver", {"topic": topic, "event": event, "data": data}, to=destination)
 
     def _destination(self, topic: str, event: str) -> str | None:
         """The vehicle that has somebody who watches the topic. Records come by the feed and are not delivered."""
         if not event.startswith("call:"):
             return None
         name, _, identity = topic.partition(":")
+        vehicle_id: str | None
         if name == "channel":
             vehicle_id = self._channel_at.get(identity)
         elif name == "consult":
