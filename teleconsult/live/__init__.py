@@ -8,7 +8,7 @@ import structlog
 from flask import Flask
 from flask_socketio import SocketIO
 
-from teleconsult.live import websocket
+from teleconsult import websocket
 from teleconsult.live.browsers import Browsers
 from teleconsult.live.uplink import UplinkNamespace
 from teleconsult.services.node import Node

@@ -103,6 +103,9 @@ class Browsers(PeopleNamespace):
         """Pass an announcement on to the pages that watch its topic."""
         if topic == "outbox":
             return
+        if happening == "session:ended":
+            self.check_logins(str(data.get("user_id")))
+            return
         self.emit(happening, data, to=topic)
         if happening in ("consult:changed", "call:uninvited") and topic.startswith("consult:"):
             self._drop_strangers(topic)

@@ -141,10 +141,10 @@ class PeopleNamespace(Namespace):  # type: ignore[misc]  # the library has no ty
 
     # -- logins ----------------------------------------------------------------------------------------------
 
-    def check_logins(self) -> None:
-        """Close the sockets whose login has ended meanwhile. Called now and then by whoever serves."""
+    def check_logins(self, user_id: str | None = None) -> None:
+        """Close the sockets (of one person) whose login has ended. Called now and then by whoever serves."""
         for caller in self.callers():
-            if not self._is_logged_in(caller):
+            if user_id in (None, caller.actor.user_id) and not self._is_logged_in(caller):
                 self.end(caller)
 
     def end(self, caller: Caller) -> None:

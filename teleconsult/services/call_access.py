@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 from teleconsult.domain.consult import CALLABLE, Action, State
 from teleconsult.domain.errors import N_, Conflict, NotAllowed, NotFound
 from teleconsult.domain.roles import SYSTEM, Actor, Role
-from teleconsult.services import consults
+from teleconsult.services.consult_steps import apply_step, get_consult
 from teleconsult.services.node import Node
 from teleconsult.store.tables import Consult, Invitation, Organization, Participation
 
@@ -67,7 +67,7 @@ def begin(node: Node, actor: Actor, consult_id: str) -> datetime | None:
     action = _ENTERING.get(State(consult.state))
     if action is not None and party:
         try:
-            consults.take_step(node, actor, consult_id, action)
+            _take(node, actor, consult_id, action)
         except Conflict:
             with node.store.read() as session:
                 consult = check_entry(session, actor, consult_id)
@@ -78,6 +78,11 @@ def begin(node: Node, actor: Actor, consult_id: str) -> datetime | None:
     with node.store.read() as session:
         consult = check_entry(session, actor, consult_id)
     return consult.call_started_at
+
+
+def _take(node: Node, actor: Actor, consult_id: str, action: Action) -> None:
+    with node.transaction(actor) as work:
+        apply_step(work, get_consult(work.session, consult_id), action)
 
 
 def write_arrival(node: Node, actor: Actor, consult_id: str, participation_id: str) -> str:
@@ -132,7 +137,7 @@ def interrupt(node: Node, consult_id: str) -> None:
     if consult is None or State(consult.state) is not State.IN_CALL:
         return
     try:
-        consults.take_step(node, SYSTEM, consult_id, Action.INTERRUPT)
+        _take(node, SYSTEM, consult_id, Action.INTERRUPT)
     except Conflict:
         return  # somebody ended the call in this very moment
 
@@ -148,4 +153,4 @@ def end(node: Node, actor: Actor, consult_id: str) -> None:
         if not is_party(consult, actor):
             raise NotAllowed(N_("Only the doctors of this consult can end its call."))
         return
-    consults.take_step(node, actor, consult_id, Action.END_CALL)
+    _take(node, actor, consult_id, Action.END_CALL)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from teleconsult.domain.consult import WAITING, State
 from teleconsult.domain.errors import N_, InvalidInput, NotAllowed, NotFound
 from teleconsult.domain.roles import Actor, Role
-from teleconsult.services.call_access import is_invited, is_party
+from teleconsult.services.consult_access import Sight, sight
+from teleconsult.services.consult_steps import get_consult
 from teleconsult.services.node import Node
 from teleconsult.store import latest
-from teleconsult.store.tables import Consult, Encounter
+from teleconsult.store.tables import Encounter
 
 _BY_ROLE = {
     "queue": (Role.SPECIALIST, Role.COORDINATOR),
@@ -35,15 +35,9 @@ def check_topic(node: Node, actor: Actor, topic: str) -> None:
 
 
 def _may_watch_consult(node: Node, actor: Actor, consult_id: str) -> bool:
-    """The parties and the invited; a consult that waits, also the specialists it waits for."""
+    """Whoever sees all of the consult now; who loses that sight stops hearing it (teleconsult.live.browsers)."""
     with node.store.read() as session:
-        consult = session.get(Consult, consult_id)
-        if consult is None:
-            raise NotFound(N_("There is no such consult."))
-        if is_party(consult, actor) or is_invited(session, consult_id, actor.user_id):
-            return True
-    waits = State(consult.state) in WAITING and consult.specialist_id is None
-    return waits and actor.role is Role.SPECIALIST
+        return sight(session, actor, get_consult(session, consult_id)) is Sight.ALL
 
 
 def _may_watch_encounter(node: Node, actor: Actor, encounter_id: str) -> bool:

@@ -83,9 +83,21 @@ export async function openTrack(kind) {
  * @returns {Promise<{ stream: MediaStream, problems: DeviceProblem[] }>}
  */
 export async function openBoth() {
-  const stream = new MediaStream();
   /** @type {DeviceProblem[]} */
   const problems = [];
+  if (canAsk()) {
+    const { audioinput, videoinput } = choices();
+    try {
+      const both = {
+        audio: audioinput ? { ...AUDIO_CONSTRAINTS, deviceId: { exact: audioinput } } : AUDIO_CONSTRAINTS,
+        video: videoinput ? { ...VIDEO_CONSTRAINTS, deviceId: { exact: videoinput } } : VIDEO_CONSTRAINTS,
+      };
+      return { stream: await navigator.mediaDevices.getUserMedia(both), problems };
+    } catch {
+      // One of them is the trouble: each on its own tells which, and gives the other.
+    }
+  }
+  const stream = new MediaStream();
   for (const kind of /** @type {const} */ (["audio", "video"])) {
     try {
       stream.addTrack(await openTrack(kind));
