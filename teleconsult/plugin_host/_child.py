@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
+import threading
 import time
 from typing import TextIO
 
@@ -59,6 +61,7 @@ class LimitedStream(io.TextIOBase):
 
 def confine(label: str) -> None:
     """Bound this process before any plugin code runs in it. `label` stands before each line it prints."""
+    threading.Thread(target=_end_with_parent, args=[os.getppid()], name="parent", daemon=True).start()
     sys.stdout = LimitedStream(sys.stderr, label)
     sys.stderr = sys.stdout
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
@@ -66,3 +69,10 @@ def confine(label: str) -> None:
         limit = MEMORY_MB * 1024 * 1024
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this process when the node is gone, even while a plugin blocks the thread that would hear of it."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(0)

@@ -69,7 +69,7 @@ class Sinks:
 
 
 class HostedDevice:
-    """One device and the process that reads it."""
+    """One device and the processes that read it, one after the other. Once stopped, it stays so."""
 
     def __init__(
         self,
@@ -94,6 +94,7 @@ class HostedDevice:
         self._memory = dict(assignment.memory)
         self._lock = threading.RLock()
         self._wanted = False
+        self._stopped = False
         self._child: ChildProcess | None = None
         self._timer: threading.Timer | None = None
         self._backoff = Backoff(config.restart_first, config.restart_limit)
@@ -137,15 +138,16 @@ class HostedDevice:
         )
 
     def start(self) -> None:
-        """Start its process."""
+        """Start its process, unless it was stopped already."""
         with self._lock:
-            self._wanted = True
-            self._spawn()
+            if not self._stopped:
+                self._wanted = True
+                self._spawn()
 
     def stop(self, sentence: Text | None = None) -> None:
         """End its process; the reader gets three seconds to let go of the device."""
         with self._lock:
-            self._wanted = False
+            self._wanted, self._stopped = False, True
             if self._timer:
                 self._timer.cancel()
             child, self._child = self._child, None

@@ -52,8 +52,7 @@ class DeviceHost:
         self._config = config or DeviceConfig()
         self._sinks = Sinks(on_reading, on_waveform, on_status, on_memory, self._fault)
         self._devices: dict[str, HostedDevice] = {}
-        self._assigned: dict[str, DeviceAssignment] = {}
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()  # guards the table alone: devices are started, stopped and heard outside it
         self._closing = threading.Event()
         self._changed: set[str] = set()
         self._wake = threading.Event()
@@ -68,20 +67,20 @@ class DeviceHost:
         """
         device_id = assignment.device.device_id
         with self._lock:
-            self.stop_device(device_id, missing_ok=True)
-            self._assigned[device_id] = assignment
-            self._start(assignment)
-        return self.device(device_id)
+            before = self._devices.get(device_id)
+            hosted = self._devices[device_id] = self._make(assignment)
+        if before:
+            before.stop()
+        self._begin(hosted)
+        return hosted.view()
 
-    def stop_device(self, device_id: str, *, missing_ok: bool = False) -> None:
+    def stop_device(self, device_id: str) -> None:
         """Stop reading it and forget the assignment. Raises NotFound."""
         with self._lock:
-            assignment = self._assigned.pop(device_id, None)
             hosted = self._devices.pop(device_id, None)
-        if assignment is None and not missing_ok:
+        if hosted is None:
             raise _no_device(device_id)
-        if hosted:
-            hosted.stop()
+        hosted.stop()
 
     def command(self, device_id: str, command: Command | str) -> None:
         """Ask something of a device. Raises NotFound, InvalidInput (it cannot do that), Unavailable."""
@@ -150,18 +149,16 @@ class DeviceHost:
         self._keeper.join(5.0)
         with self._lock:
             devices, self._devices = list(self._devices.values()), {}
-            self._assigned.clear()
         threads = [threading.Thread(target=device.stop, daemon=True) for device in devices]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    def _start(self, assignment: DeviceAssignment) -> None:
-        plugin = assignment.plugin
-        view = self._plugins.plugin(plugin)
+    def _make(self, assignment: DeviceAssignment) -> HostedDevice:
+        view = self._plugins.plugin(assignment.plugin)
         reader = next((r for r in view.readers if r.key == assignment.reader), None)
-        hosted = HostedDevice(
+        return HostedDevice(
             assignment,
             commands=reader.commands if reader else (),
             kinds=reader.kinds if reader else (),
@@ -171,8 +168,10 @@ class DeviceHost:
             config=self._config,
             sinks=self._sinks,
         )
-        self._devices[assignment.device.device_id] = hosted
-        if reader and view.status == "enabled":
+
+    def _begin(self, hosted: HostedDevice) -> None:
+        plugin, reader = hosted.assignment.plugin, hosted.assignment.reader
+        if any(o.plugin == plugin and o.reader.key == reader for o in self._plugins.readers()):
             hosted.start()
         else:
             hosted.stop(SWITCHED_OFF)
@@ -206,21 +205,22 @@ class DeviceHost:
         if view.status == "loading":
             return
         runs = view.status == "enabled"
-        for device_id, assignment in list(self._assigned.items()):
-            if assignment.plugin != plugin:
+        for hosted in list(self._devices.values()):
+            if hosted.assignment.plugin != plugin:
                 continue
-            with self._lock:
-                hosted = self._devices.get(device_id)
-                if hosted is None or self._assigned.get(device_id) is not assignment:
-                    continue
-                running = hosted.wanted
-                if running and (not runs or hosted.settings != view.settings):
-                    hosted.stop(SWITCHED_OFF if not runs else None)
-                    running = False
-                if runs and not running:
-                    memory = hosted.memory
-                    self._assigned[device_id] = kept = replace(assignment, memory=memory)
-                    self._start(kept)
+            if hosted.wanted and not runs:
+                hosted.stop(SWITCHED_OFF)
+            elif runs and (not hosted.wanted or hosted.settings != view.settings):
+                self._replace(hosted)
+
+    def _replace(self, hosted: HostedDevice) -> None:
+        """Read a device anew, with the plugin's settings of now, unless a person has changed it meanwhile."""
+        hosted.stop()
+        with self._lock:
+            if self._devices.get(hosted.device_id) is not hosted:
+                return
+            new = self._devices[hosted.device_id] = self._make(replace(hosted.assignment, memory=hosted.memory))
+        self._begin(new)
 
 
 def _no_device(device_id: str) -> NotFound:

@@ -2,12 +2,16 @@
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from teleconsult.domain.errors import InvalidInput, NotFound
 from teleconsult.plugin_api import DeviceState, DeviceStatus, Limits, Reading, Waveform
 from teleconsult.plugin_host import DeviceAssignment, PluginStatus
+from tests.plugins import install
 from tests.unit.plugin_host.conftest import assign, eventually
 
 
@@ -177,3 +181,34 @@ def test_the_simulator_from_discovery_to_readings(plugin_host, device_host, hear
 def test_discovery_by_an_unknown_reader(plugins, device_host):
     with pytest.raises(NotFound):
         device_host(plugins).discover("devices", "teapot", lambda _: None)
+
+
+def test_processes_do_not_outlive_a_node_that_was_killed(tmp_path):
+    script = """
+import sys, time
+from teleconsult.domain.plugin_state import MemoryPluginStateStore
+from teleconsult.plugin_api import DeviceInfo
+from teleconsult.plugin_host import DeviceAssignment, DeviceHost, PluginConfig, PluginHost
+plugins = PluginHost(PluginConfig(only=frozenset({"devices"}), paths=(sys.argv[1],)), MemoryPluginStateStore())
+plugins.start()
+heard = []
+devices = DeviceHost(plugins, on_reading=heard.append, on_waveform=heard.append, on_status=heard.append)
+devices.start_device(DeviceAssignment(DeviceInfo(device_id="b", name="b"), "devices", "block"))
+while not heard:
+    time.sleep(0.01)
+print(devices.device("b").pid, flush=True)
+time.sleep(60)
+"""
+    folder = install(tmp_path, "devices")
+    node = subprocess.Popen([sys.executable, "-c", script, folder], stdout=subprocess.PIPE, text=True)
+    pid = int(node.stdout.readline())
+    node.kill()
+    node.communicate()
+    eventually(lambda: _gone(pid), "the blocked reader's process ends")
+
+
+def _gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+    except FileNotFoundError:
+        return True
