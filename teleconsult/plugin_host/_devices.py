@@ -74,13 +74,14 @@ class DeviceHost:
         self._begin(hosted)
         return hosted.view()
 
-    def stop_device(self, device_id: str) -> None:
-        """Stop reading it and forget the assignment. Raises NotFound."""
+    def stop_device(self, device_id: str, *, missing_ok: bool = False) -> None:
+        """Stop reading it and forget the assignment. Raises NotFound unless `missing_ok`."""
         with self._lock:
             hosted = self._devices.pop(device_id, None)
-        if hosted is None:
+        if hosted:
+            hosted.stop()
+        elif not missing_ok:
             raise _no_device(device_id)
-        hosted.stop()
 
     def command(self, device_id: str, command: Command | str) -> None:
         """Ask something of a device. Raises NotFound, InvalidInput (it cannot do that), Unavailable."""
