@@ -37,7 +37,12 @@ LAPSE_EVERY = 30.0
 def configure_logging(settings: Settings) -> None:
     """One line an event on stderr; JSON if asked for. Personal data never goes into the text of a line."""
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
-    renderer: Any = structlog.processors.JSONRenderer() if settings.log_json else structlog.dev.ConsoleRenderer()
+    renderer: Any = structlog.processors.JSONRenderer()
+    if not settings.log_json:
+        # Plain tracebacks: the pretty ones show local variables, and those hold people's data.
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -69,7 +69,7 @@ class Browsers(PeopleNamespace):
             "node": {"id": self.node.node_id, "kind": self.node.settings.kind.value},
             "user": {"id": actor.user_id, "name": actor.name, "role": actor.role.value},
         }
-        self.emit("hello", greeting, to=caller.sid)
+        self.emit("hello", greeting, room=caller.sid)
 
     def farewell(self, caller: Caller, *, ended: bool) -> None:
         """Tell the call, if this tab was in one."""
@@ -106,7 +106,7 @@ class Browsers(PeopleNamespace):
         if happening == "session:ended":
             self.check_logins(str(data.get("user_id")))
             return
-        self.emit(happening, data, to=topic)
+        self.emit(happening, data, room=topic)
         if happening in ("consult:changed", "call:uninvited") and topic.startswith("consult:"):
             self._drop_strangers(topic)
 

@@ -150,7 +150,7 @@ class PeopleNamespace(Namespace):  # type: ignore[misc]  # the library has no ty
     def end(self, caller: Caller) -> None:
         """Tell a tab that its login is over, and close its socket."""
         log.info("a login ended under a socket", user=caller.actor.user_id)
-        self.emit("session:ended", {"user_id": caller.actor.user_id}, to=caller.sid)
+        self.emit("session:ended", {"user_id": caller.actor.user_id}, room=caller.sid)
         self._forget(caller.sid, ended=True)
         self.disconnect(caller.sid)
 

@@ -225,11 +225,11 @@ class UplinkNamespace(Namespace):  # type: ignore[misc]
     def _hear(self, topic: str, event: str, data: dict[str, Any]) -> None:
         if event == "outbox:changed":
             for sid in list(self._vehicle_of):
-                self.emit("poke", {}, to=sid)
+                self.emit("poke", {}, room=sid)
             return
         destination = self._destination(topic, event)
         if destination is not None:
-            self.emit("deliver", {"topic": topic, "event": event, "data": data}, to=destination)
+            self.emit("deliver", {"topic": topic, "event": event, "data": data}, room=destination)
 
     def _destination(self, topic: str, event: str) -> str | None:
         """The vehicle that has somebody who watches the topic. Records come by the feed and are not delivered."""
