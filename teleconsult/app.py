@@ -22,6 +22,8 @@ from teleconsult.services.node import Node
 
 PACKAGE = Path(__file__).parent
 LANGUAGES = ("zh", "en")
+STAMPED_SECONDS = 30 * 24 * 3600
+"""How long a browser may keep what has a stamp in its address: the address changes with the content."""
 
 
 def web_dir() -> Path:
@@ -48,13 +50,13 @@ def create_app(node: Node) -> Flask:
         SESSION_COOKIE_SECURE=settings.https or settings.tls_cert is not None,
         PERMANENT_SESSION_LIFETIME=timedelta(hours=settings.session_hours),
         MAX_CONTENT_LENGTH=int(settings.max_upload_mb * 1024 * 1024) + 64 * 1024,
-        SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=30),
         WTF_CSRF_TIME_LIMIT=None,  # the token lives as long as the session
         BABEL_TRANSLATION_DIRECTORIES=str(PACKAGE / "translations"),
         BABEL_DEFAULT_TIMEZONE="Asia/Shanghai",
         TEMPLATES_AUTO_RELOAD=False,
     )
     app.extensions["teleconsult"] = node
+    app.get_send_file_max_age = _max_age  # type: ignore[method-assign]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     if settings.trust_proxy:
         hops = settings.trust_proxy
@@ -82,7 +84,7 @@ def _template_words() -> dict[str, Any]:
     return {
         "language": language,
         "static": static_url,
-        "t_catalogue_url": url_for("catalogue", language=language, v=__version__),
+        "t_catalogue_url": url_for("catalogue", language=language, v=_stamp_of(_messages(language))),
         "version": __version__,
         "actor": g.get("actor"),
     }
@@ -96,7 +98,10 @@ def site_time(moment: datetime | str) -> str:
 
 @lru_cache(maxsize=512)
 def _stamp(path: str) -> str:
-    file = web_dir() / path
+    return _stamp_of(web_dir() / path)
+
+
+def _stamp_of(file: Path) -> str:
     return format(file.stat().st_mtime_ns & 0xFFFFFFFF, "x") if file.is_file() else "0"
 
 
@@ -107,12 +112,26 @@ def static_url(path: str) -> str:
 
 def catalogue(language: str) -> Response:
     """The translations that browser modules use, as a JSON object of English sentence → translation."""
-    return Response(json.dumps(translations(language), ensure_ascii=False), mimetype="application/json")
+    response = Response(json.dumps(translations(language), ensure_ascii=False), mimetype="application/json")
+    if "v" in request.args:
+        response.cache_control.public = True
+        response.cache_control.max_age = STAMPED_SECONDS
+    return response
+
+
+def _max_age(filename: str | None) -> int | None:
+    """How long a browser keeps a file without asking: a module that another module imports has no stamp in its
+    address, so the browser asks for it each time (and is mostly told that it is unchanged)."""
+    return STAMPED_SECONDS if "v" in request.args else None
+
+
+def _messages(language: str) -> Path:
+    return PACKAGE / "translations" / language / "LC_MESSAGES" / "messages.mo"
 
 
 def translations(language: str) -> dict[str, str]:
     """All sentences of a language; empty for English, which is the source."""
-    file = PACKAGE / "translations" / language / "LC_MESSAGES" / "messages.mo"
+    file = _messages(language)
     if language not in LANGUAGES or not file.is_file():
         return {}
     with file.open("rb") as stream:

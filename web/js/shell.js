@@ -169,6 +169,11 @@ function startLoginAgain() {
   const form = /** @type {HTMLFormElement | null} */ (document.getElementById("login-again"));
   if (!form) return;
   const error = document.getElementById("login-again-error");
+  document.addEventListener("login:other", () => {
+    const sentence = t("Somebody else has logged in in this browser. What you wrote is kept. Load the page again.");
+    announce(sentence, { urgent: true });
+    toast(sentence, { stays: true, link: { label: t("Load again"), href: location.href } });
+  }, { once: true });
   document.addEventListener("login:expired", () => {
     if (!form.hidden) return;
     form.hidden = false;
@@ -199,3 +204,4 @@ startLoginAgain();
 startMute();
 followDate();
 if (person) followNode();
+root.dataset.ready = ""; // everything on the page answers from now on

@@ -1,6 +1,8 @@
 /**
  * The one Socket.IO connection of this tab to its node, namespace /live (docs/live.md).
  *
+ * A login that has ended is told by "login:expired" on `document`, one of somebody else by "login:other".
+ *
  * It connects when first asked for something, and again by itself for as long as the page is open. Topics that are
  * watched are watched again after each reconnect, and their `resumed` handler is called so that a page can read what
  * it missed.
@@ -47,7 +49,10 @@ export function connect() {
   socket = live;
   live.on("hello", (data) => {
     greeting = data;
+    const person = document.documentElement.dataset.person;
+    if (person && data?.user?.id && data.user.id !== person) document.dispatchEvent(new CustomEvent("login:other"));
   });
+  live.on("session:ended", () => document.dispatchEvent(new CustomEvent("login:expired")));
   live.on("connect", () => {
     const again = state === "offline";
     for (const topic of topics.keys()) void joinTopic(topic, again);
@@ -60,9 +65,10 @@ export function connect() {
   });
   live.on("connect_error", (error) => {
     setState("offline");
-    if (/login/i.test(error.message)) document.dispatchEvent(new CustomEvent("login:expired"));
-    // A refused namespace is not retried by Socket.IO itself.
-    if (!live.active) setTimeout(() => live.connect(), 5000);
+    const refused = /login/i.test(error.message);
+    if (refused) document.dispatchEvent(new CustomEvent("login:expired"));
+    // Socket.IO does not try again after a refusal. The new handshake carries the cookies of a later login.
+    if (!live.active) setTimeout(() => live.connected || live.disconnect().connect(), refused ? 15000 : 5000);
   });
   live.onAny(dispatch);
   document.addEventListener("login:renewed", () => live.disconnect().connect());
