@@ -90,6 +90,15 @@ def open_encounter_page(node: Node, actor: Actor, encounter_id: str) -> Encounte
         return view(work, row)
 
 
+def read_encounter(node: Node, actor: Actor, encounter_id: str) -> EncounterView:
+    """The encounter as it stands. Audited; changes nothing about whom the devices measure for."""
+    require_role(actor, Role.VEHICLE_DOCTOR)
+    with node.transaction(actor) as work:
+        row = current_encounter(work.session, encounter_id)
+        work.audit("read", "encounter", encounter_id, patient_id=row.patient_id)
+        return view(work, row)
+
+
 def measure_for(node: Node, actor: Actor, encounter_id: str) -> EncounterView:
     """Make the devices measure for this encounter from now on, whatever they measured for before."""
     require_vehicle(actor)

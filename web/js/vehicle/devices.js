@@ -1,0 +1,110 @@
+/** The device cards: how each is now, tests, and devices as a search finds them. */
+
+import { announce } from "../lib/announce.js";
+import { postJson } from "../lib/api.js";
+import { setBusy, setIdle } from "../lib/behaviours.js";
+import { all, byId, find, fromTemplate, status } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
+import { watch } from "../lib/socket.js";
+import { toast } from "../lib/toast.js";
+import { label, unit } from "./reading.js";
+
+/** @typedef {"danger" | "warning" | "ok" | "off" | "info" | "live" | "ended"} Level */
+
+/** @type {Record<string, Level>} */
+const LEVEL = { searching: "off", connected: "info", idle: "ok", measuring: "live", failed: "danger", off: "ended" };
+const language = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
+
+/** @param {string} id */
+function card(id) {
+  return find(`[data-device="${CSS.escape(id)}"]`);
+}
+
+/** @param {any} device */
+function show(device) {
+  const place = card(device.device_id);
+  if (!place) return;
+  find("[data-part='state']", place)?.replaceChildren(status(LEVEL[device.state] ?? "off", t(device.state_name)));
+  const sentence = find("[data-part='sentence']", place);
+  if (sentence) sentence.textContent = device.sentence?.[language] ?? "";
+  const battery = find("[data-part='battery']", place);
+  if (battery && device.battery !== null) battery.textContent = `${device.battery} %`;
+}
+
+/** @param {{ device_id: string, reading: import("./reading.js").ReadingView }} test */
+function showTest(test) {
+  const place = card(test.device_id);
+  const line = place ? find("[data-part='tested']", place) : null;
+  if (!line) return;
+  line.textContent = t("Test: %(label)s %(value)s %(unit)s. It was not kept.", {
+    label: label(test.reading),
+    value: test.reading.text,
+    unit: unit(test.reading.unit),
+  });
+  line.hidden = false;
+}
+
+/** @param {{ plugin: string, reader: string, device_id: string, name: string }} device */
+function showFound(device) {
+  const list = document.getElementById("found");
+  const known = list ? all("[name=device_id]", list) : [];
+  if (!list || card(device.device_id)) return;
+  if (known.some((one) => /** @type {HTMLInputElement} */ (one).value === device.device_id)) return;
+  const row = fromTemplate("found-device", { name: device.name, id: device.device_id });
+  for (const name of /** @type {const} */ (["plugin", "reader", "device_id"])) {
+    /** @type {HTMLInputElement} */ (find(`[name=${name}]`, row)).value = device[name];
+  }
+  list.append(row);
+  announce(t("Found: %(name)s", { name: device.name }));
+}
+
+function startSearch() {
+  const form = /** @type {HTMLFormElement | null} */ (document.getElementById("search-devices"));
+  if (!form) return;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = find("[type=submit]", form);
+    const state = byId("search-state");
+    if (button) setBusy(button);
+    state.textContent = t("Searching. Switch the device on and keep it near.");
+    try {
+      await postJson(form.action, new FormData(form));
+      await new Promise((done) => setTimeout(done, Number(form.dataset.seconds) * 1000));
+      state.textContent = all("#found li").length ? t("The search has ended.") : t("Nothing was found. Is the device switched on and near?");
+    } catch (problem) {
+      state.textContent = problem instanceof Error ? problem.message : String(problem);
+    } finally {
+      if (button) setIdle(button);
+    }
+  });
+}
+
+function startTests() {
+  for (const form of all('form[action$="/test"]')) {
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const button = find("button", form);
+      if (button) setBusy(button);
+      try {
+        await postJson(/** @type {HTMLFormElement} */ (form).action);
+      } catch (problem) {
+        toast(problem instanceof Error ? problem.message : String(problem), { stays: true });
+      } finally {
+        if (button) setIdle(button);
+      }
+    });
+  }
+}
+
+/** @param {{ patient: { name: string, age: number } | null }} target */
+function showTarget(target) {
+  byId("devices-target").replaceChildren(
+    target.patient
+      ? status("live", t("The devices measure for %(name)s, %(age)s", target.patient))
+      : status("off", t("The devices measure for nobody; readings wait in the tray")),
+  );
+}
+
+startSearch();
+startTests();
+watch("node", { device: show, "device:found": showFound, "device:tested": showTest, measuring: showTarget });
