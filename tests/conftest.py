@@ -23,6 +23,15 @@ from tests.support.world import World, build_world
 SERVER = os.environ.get("TELECONSULT_TEST_DATABASE_URL")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL only the tests that use a database run; the others would find nothing new there."""
+    if SERVER is None:
+        return
+    chosen = [item for item in items if "database_template" in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
 @pytest.fixture(scope="session")
 def database_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A migrated, empty database: the path of a SQLite file, or the name of a PostgreSQL database."""
