@@ -1,5 +1,6 @@
 """The simulated circulation: plausible, coherent, and the same for everybody who computes it."""
 
+import itertools
 import math
 
 import pytest
@@ -12,9 +13,7 @@ NOON = 1_795_000_000.0
 def peaks(samples: list[float], at_least: float) -> list[int]:
     """Indices of local maxima above a height."""
     return [
-        i
-        for i in range(1, len(samples) - 1)
-        if samples[i - 1] < samples[i] >= samples[i + 1] and samples[i] > at_least
+        i for i in range(1, len(samples) - 1) if samples[i - 1] < samples[i] >= samples[i + 1] and samples[i] > at_least
     ]
 
 
@@ -87,7 +86,7 @@ def test_breathing_shows_in_the_curve():
     body = Body(Profile.NORMAL, 1)
     heights = [curve(body, NOON, 60)[i] for i in peaks(curve(body, NOON, 60), 0.6)]
     assert max(heights) - min(heights) > 0.1
-    rises = sum(b > a for a, b in zip(heights, heights[1:], strict=False))
+    rises = sum(b > a for a, b in itertools.pairwise(heights))
     assert 10 < rises < len(heights) - 10, "it goes up and down, not one way"
 
 
