@@ -12,6 +12,8 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from teleconsult.domain.errors import N_
+
 
 class NodeKind(StrEnum):
     """What this process is to the county."""
@@ -26,54 +28,64 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TELECONSULT_", extra="ignore", frozen=True)
 
     kind: NodeKind = NodeKind.HUB
-    data_dir: Path = Field(default=Path("var"), description="Where the database, images and keys of this node live.")
+    data_dir: Path = Field(
+        default=Path("var"), description=N_("Where the database, images and keys of this node live.")
+    )
     database_url: str | None = Field(
         default=None,
-        description="SQLAlchemy URL; default is SQLite in the data directory. postgresql+psycopg://…",
+        description=N_("SQLAlchemy URL; default is SQLite in the data directory. postgresql+psycopg://…"),
     )
-    host: str = Field(default="127.0.0.1", description="Address to listen on.")
-    port: int = Field(default=8400, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
+    host: str = Field(default="127.0.0.1", description=N_("Address to listen on."))
+    port: int = Field(default=8400, ge=0, le=65535, description=N_("Port to listen on; 0 takes any free one."))
     secret_key: str | None = Field(
-        default=None, description="Signs cookies; made and kept in the data directory if unset."
+        default=None, description=N_("Signs cookies; made and kept in the data directory if unset.")
     )
-    language: str = Field(default="zh", description="Language of people who have not chosen one: zh or en.")
-    allow_demo_data: bool = Field(default=False, description="Accept ID numbers of invented people (region 000000).")
+    language: str = Field(default="zh", description=N_("Language of people who have not chosen one: zh or en."))
+    allow_demo_data: bool = Field(
+        default=False, description=N_("Accept ID numbers of invented people (region 000000).")
+    )
 
-    hub_url: str | None = Field(default=None, description="Vehicle only: address of the hub.")
+    hub_url: str | None = Field(default=None, description=N_("Vehicle only: address of the hub."))
     vehicle_key: str | None = Field(
-        default=None, description="Vehicle only: the key made by `teleconsult vehicle-key`."
+        default=None, description=N_("Vehicle only: the key made by `teleconsult vehicle-key`.")
     )
 
-    session_hours: float = Field(default=12, gt=0, description="A login ends after so many hours at the latest.")
-    session_idle_minutes: float = Field(default=120, gt=0, description="…and after so many minutes without use.")
-    login_tries: int = Field(default=5, ge=1, description="Wrong passwords for one name before it has to wait.")
-    login_wait_minutes: float = Field(default=10, gt=0, description="How long it then has to wait.")
+    session_hours: float = Field(default=12, gt=0, description=N_("A login ends after so many hours at the latest."))
+    session_idle_minutes: float = Field(default=120, gt=0, description=N_("…and after so many minutes without use."))
+    login_tries: int = Field(default=5, ge=1, description=N_("Wrong passwords for one name before it has to wait."))
+    login_wait_minutes: float = Field(default=10, gt=0, description=N_("How long it then has to wait."))
     consult_expiry_hours: float = Field(
         default=72,
         gt=0,
-        description="A request nobody took expires. A site's choice: no national rule sets it.",
+        description=N_("A request nobody took expires. A site's choice: no national rule sets it."),
     )
     interrupted_minutes: float = Field(
-        default=30, gt=0, description="An interrupted call that nobody resumed becomes 'opinion due'."
+        default=30, gt=0, description=N_("An interrupted call that nobody resumed becomes 'opinion due'.")
     )
-    max_upload_mb: float = Field(default=12, gt=0, description="Largest image a vehicle can attach.")
+    max_upload_mb: float = Field(default=12, gt=0, description=N_("Largest image a vehicle can attach."))
 
-    media_workers: int | None = Field(default=None, ge=1, description="Media worker processes; default one per core.")
+    media_workers: int | None = Field(
+        default=None, ge=1, description=N_("Media worker processes; default one per core.")
+    )
     media_addresses: Annotated[list[str], NoDecode] = Field(
         default_factory=list,
-        description="Addresses offered for media instead of the machine's own, comma separated.",
+        description=N_("Addresses offered for media instead of the machine's own, comma separated."),
     )
-    media_ports: str | None = Field(default=None, description="UDP port range for media, such as 40000-40999.")
-    ice_servers: str | None = Field(default=None, description="STUN/TURN servers for browsers, as a JSON list.")
+    media_ports: str | None = Field(default=None, description=N_("UDP port range for media, such as 40000-40999."))
+    ice_servers: str | None = Field(default=None, description=N_("STUN/TURN servers for browsers, as a JSON list."))
 
-    load_plugins: str | None = Field(default=None, description="Only these plugins, comma separated; empty for none.")
-    redis_url: str | None = Field(default=None, description="Message queue when more than one hub process runs.")
-    trust_proxy: int = Field(default=0, ge=0, description="Number of reverse proxies in front whose headers count.")
-    https: bool = Field(default=False, description="Pages are served over HTTPS (by us or a proxy): secure cookies.")
-    tls_cert: Path | None = Field(default=None, description="Certificate chain (PEM) to serve HTTPS with.")
-    tls_key: Path | None = Field(default=None, description="Its private key (PEM).")
-    log_json: bool = Field(default=False, description="Write the log as JSON lines.")
-    log_level: str = Field(default="info")
+    load_plugins: str | None = Field(
+        default=None, description=N_("Only these plugins, comma separated; empty for none.")
+    )
+    redis_url: str | None = Field(default=None, description=N_("Message queue when more than one hub process runs."))
+    trust_proxy: int = Field(default=0, ge=0, description=N_("Number of reverse proxies in front whose headers count."))
+    https: bool = Field(
+        default=False, description=N_("Pages are served over HTTPS (by us or a proxy): secure cookies.")
+    )
+    tls_cert: Path | None = Field(default=None, description=N_("Certificate chain (PEM) to serve HTTPS with."))
+    tls_key: Path | None = Field(default=None, description=N_("Its private key (PEM)."))
+    log_json: bool = Field(default=False, description=N_("Write the log as JSON lines."))
+    log_level: str = Field(default="info", description=N_("How much the log says: debug, info, warning or error."))
 
     @property
     def url(self) -> str:

@@ -51,7 +51,8 @@ def log_in(node: Node, username: str, password: str, *, address: str, agent: str
     matches = verify_password(user.password_hash if user and user.active else "", password)
     if user is None or not user.active or not matches:
         with node.transaction(replace(SYSTEM, address=address)) as work:
-            work.audit("login_failed", "user", user.id if user else "")
+            # A name nobody has is not written down: it may be a password in the wrong field.
+            work.audit("login_failed", "user", user.id if user else "", detail=user.username if user else "")
         raise InvalidInput(_WRONG, field="password")
     _check_node(node, user)
     token = secrets.token_urlsafe(32)

@@ -161,6 +161,15 @@ def list_vehicles(node: Node) -> list[Vehicle]:
         return list(session.exec(select(Vehicle).order_by(Vehicle.code)))
 
 
+def vehicle_by_code(node: Node, code: str) -> Vehicle:
+    """The vehicle with this code. Raises NotFound."""
+    with node.store.read() as session:
+        row = session.exec(select(Vehicle).where(Vehicle.code == code)).first()
+    if row is None:
+        raise NotFound(N_("No vehicle has the code %(code)s."), code=code)
+    return row
+
+
 def save_vehicle(node: Node, actor: Actor, form: VehicleForm, vehicle_id: str | None = None) -> Vehicle:
     """Create a clinic vehicle, or change one. Out of service it cannot connect any more."""
     require_directory(node, actor)
@@ -278,7 +287,9 @@ def save(
     work.session.add(row)
     work.session.flush()
     detail = "; ".join(
-        f"{name}: {before[name]} → {value}" if row_id else f"{name}: {value}" for name, value in changed.items()
+        f"{name}: {before[name]} → {value}" if row_id else f"{name}: {value}"
+        for name, value in changed.items()
+        if row_id or value not in (None, "", True)
     )
     work.audit("update" if row_id else "create", entity, _id(row), detail=detail)
     work.send(row, EVERY_VEHICLE)

@@ -1,0 +1,265 @@
+"""The single checks of `teleconsult check`. Each looks at one thing and takes seconds at most."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import ssl
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import sqlalchemy as sa
+from sqlmodel import col, func, select
+
+from teleconsult.domain.roles import Role
+from teleconsult.i18n import TRANSLATIONS
+from teleconsult.i18n import gettext as _
+from teleconsult.media import MediaConfig, MediaWorkers
+from teleconsult.plugin_host import PluginConfig, PluginHost
+from teleconsult.settings import Settings
+from teleconsult.store import Store, migrate
+from teleconsult.store.plugins import DatabasePluginState
+from teleconsult.store.tables import AuditEntry, User
+
+WORKER_SECONDS = 20.0
+HUB_SECONDS = 10.0
+MOST_SKEW = timedelta(seconds=60)
+LEAST_FREE_GB = 1
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`well` is True, False (has to be mended) or None (worth knowing). `advice` says what to do."""
+
+    well: bool | None
+    sentence: str
+    advice: str = ""
+
+
+Check = Callable[[Settings], list[Finding]]
+
+
+def checks_of(settings: Settings) -> list[Check]:
+    """The checks for this kind of node, in the order in which one mends things."""
+    both: list[Check] = [
+        check_python,
+        check_data_dir,
+        check_database,
+        check_clock,
+        check_port,
+        check_tls,
+        check_plugins,
+    ]
+    return [*both, check_media] if settings.is_hub else [*both, check_hub]
+
+
+def check_python(settings: Settings) -> list[Finding]:
+    """The interpreter, and the compiled translations."""
+    found = [Finding(sys.version_info >= (3, 11), _("Python %(version)s.", version=sys.version.split()[0]))]
+    if not (TRANSLATIONS / "zh" / "LC_MESSAGES" / "messages.mo").is_file():
+        advice = _("In a checkout run: make setup")
+        found.append(Finding(None, _("The translations are not compiled, so pages are in English."), advice))
+    return found
+
+
+def check_data_dir(settings: Settings) -> list[Finding]:
+    """The data directory can be written and has room."""
+    folder = settings.data_dir.absolute()
+    advice = _("Create the folder and give it to the user this program runs as, or set TELECONSULT_DATA_DIR.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        sentence = _("The data directory %(path)s cannot be written: %(reason)s.", path=folder, reason=error.strerror)
+        return [Finding(False, sentence, advice)]
+    found = [Finding(True, _("The data directory %(path)s can be written.", path=folder))]
+    free = shutil.disk_usage(folder).free / 1e9
+    if free < LEAST_FREE_GB:
+        sentence = _("Only %(free)s GB of disk are free.", free=f"{free:.1f}")
+        found.append(Finding(False, sentence, _("Make room: the database stops when the disk is full.")))
+    return found
+
+
+def check_database(settings: Settings) -> list[Finding]:
+    """The database answers, is migrated, and somebody can log in."""
+    shown = sa.make_url(settings.url).render_as_string(hide_password=True)
+    store = Store(settings.url)
+    try:
+        current = migrate.current(store)
+        if current != migrate.head():
+            sentence = _("The database %(url)s is not at this program's schema.", url=shown)
+            return [Finding(False, sentence, _("Run: teleconsult db upgrade"))]
+        found = [Finding(True, _("The database %(url)s answers and is up to date.", url=shown))]
+        with store.read() as session:
+            people = session.exec(select(func.count()).select_from(User).where(col(User.active).is_(True))).one()
+            admins = session.exec(
+                select(func.count())
+                .select_from(User)
+                .where(User.role == Role.ADMINISTRATOR, col(User.active).is_(True))
+            ).one()
+        if settings.is_hub and not admins:
+            found.append(
+                Finding(
+                    None,
+                    _("There is no administrator yet."),
+                    _("Run: teleconsult user add admin --name NAME --role administrator"),
+                )
+            )
+        elif not settings.is_hub and not people:
+            found.append(
+                Finding(
+                    None, _("This vehicle knows nobody yet."), _("People come down with the first link to the hub.")
+                )
+            )
+        return found
+    except sa.exc.SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        sentence = _("The database %(url)s does not answer: %(reason)s.", url=shown, reason=reason)
+        return [Finding(False, sentence, _("Start the database server, or correct TELECONSULT_DATABASE_URL."))]
+    finally:
+        store.close()
+
+
+def check_clock(settings: Settings) -> list[Finding]:
+    """The clock is not before what was written last."""
+    now = datetime.now(UTC)
+    store = Store(settings.url)
+    last = None
+    with contextlib.suppress(sa.exc.SQLAlchemyError), store.read() as session:
+        last = session.exec(select(func.max(AuditEntry.at))).one()
+    store.close()
+    shown = now.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+    if last is not None and now < last - MOST_SKEW:
+        return [
+            Finding(
+                False,
+                _("The clock says %(now)s, which is before the last entry of the database.", now=shown),
+                _("Set the clock, best by NTP."),
+            )
+        ]
+    return [Finding(True, _("The clock says %(now)s.", now=shown))]
+
+
+def check_port(settings: Settings) -> list[Finding]:
+    """The port can be had, unless a node is serving there already."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    place = {"host": settings.host, "port": settings.port}
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            return [
+                Finding(
+                    False,
+                    _("Cannot listen on %(host)s port %(port)s: %(reason)s.", **place, reason=error.strerror),
+                    _("Stop the program that has it (this node itself, perhaps), or choose another with --port."),
+                )
+            ]
+    return [Finding(True, _("%(host)s port %(port)s is free.", **place))]
+
+
+def check_tls(settings: Settings) -> list[Finding]:
+    """Certificate and key can be read and fit; without them, who gets camera and microphone."""
+    if settings.tls_cert is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            sentence = _("The certificate cannot be used: %(reason)s.", reason=error.strerror or error)
+            return [Finding(False, sentence, _("Correct TELECONSULT_TLS_CERT and TELECONSULT_TLS_KEY."))]
+        return [Finding(True, _("Certificate and key can be read and fit."))]
+    if settings.https or settings.host in ("127.0.0.1", "::1", "localhost"):
+        return []
+    return [
+        Finding(
+            None,
+            _("Pages are served without HTTPS: browsers on other machines get no camera and no microphone."),
+            _("Set TELECONSULT_TLS_CERT and TELECONSULT_TLS_KEY, or TELECONSULT_HTTPS=true behind a proxy."),
+        )
+    ]
+
+
+def check_plugins(settings: Settings) -> list[Finding]:
+    """Every plugin that is meant to run loads."""
+    store = Store(settings.url)
+    ready = False
+    with contextlib.suppress(sa.exc.SQLAlchemyError):
+        ready = migrate.current(store) == migrate.head()
+    if not ready:
+        store.close()
+        return []  # said already; what is remembered of plugins is in the database
+    host = PluginHost(PluginConfig(only=settings.only_plugins), DatabasePluginState(store))
+    try:
+        host.start()
+        views = host.plugins()
+    finally:
+        host.stop()
+        store.close()
+    if not views:
+        return [Finding(None, _("No plugins are installed"), _("A vehicle reads its devices through plugins."))]
+    found = []
+    for view in views:
+        well = False if view.status.needs_a_person else True if view.status.value == "enabled" else None
+        sentence = _("Plugin %(name)s %(version)s", name=view.name, version=view.version)
+        advice = view.last_error if well is False else ""
+        found.append(Finding(well, f"{sentence}: {_(view.status_label)}", advice))
+    return found
+
+
+def check_media(settings: Settings) -> list[Finding]:
+    """A media worker starts."""
+    ports = settings.media_port_range
+    workers = MediaWorkers(
+        MediaConfig(workers=1, announced=tuple(settings.media_addresses), ports=ports), lambda event: None
+    )
+    workers.start()
+    try:
+        deadline = time.monotonic() + WORKER_SECONDS
+        while not workers.snapshot() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        started = bool(workers.snapshot())
+    finally:
+        workers.stop()
+    if not started:
+        advice = _("Look at the log above, then at the installation of aiortc.")
+        return [Finding(False, _("No media worker started, so there can be no calls."), advice)]
+    found = [Finding(True, _("A media worker starts."))]
+    if ports is None:
+        sentence = _("Media uses any free UDP port.")
+        advice = _("For a firewall set a range, such as TELECONSULT_MEDIA_PORTS=40000-40999.")
+        found.append(Finding(None, sentence, advice))
+    return found
+
+
+def check_hub(settings: Settings) -> list[Finding]:
+    """The vehicle has a key and the hub answers, with about the same time."""
+    found = []
+    if not settings.vehicle_key or "." not in settings.vehicle_key:
+        advice = _("Make one at the hub with “teleconsult vehicle-key new CODE” and set TELECONSULT_VEHICLE_KEY.")
+        found.append(Finding(False, _("This vehicle has no key."), advice))
+    if not settings.hub_url:
+        return [*found, Finding(False, _("It is not said where the hub is."), _("Set TELECONSULT_HUB_URL."))]
+    address = settings.hub_url.rstrip("/") + "/login.json"
+    try:
+        with urllib.request.urlopen(address, timeout=HUB_SECONDS) as answer:  # noqa: S310 - the operator's address
+            date = answer.headers.get("Date")
+    except (OSError, ValueError, urllib.error.URLError) as error:
+        reason = getattr(error, "reason", None) or error
+        sentence = _("The hub %(url)s does not answer: %(reason)s.", url=settings.hub_url, reason=reason)
+        advice = _("Check the network and TELECONSULT_HUB_URL. Without a link everything but the live call works.")
+        return [*found, Finding(False, sentence, advice)]
+    found.append(Finding(True, _("The hub %(url)s answers.", url=settings.hub_url)))
+    skew = abs(datetime.now(UTC) - parsedate_to_datetime(date)) if date else timedelta()
+    if skew > MOST_SKEW:
+        sentence = _("This clock and the hub's differ by %(seconds)s s.", seconds=int(skew.total_seconds()))
+        found.append(Finding(False, sentence, _("Set the clock, best by NTP.")))
+    return found
