@@ -352,6 +352,37 @@ def test_tabs_questions_phrases_and_drawers_by_keyboard(gallery: Gallery) -> Non
     expect(page.locator("#f-reason")).to_have_value("胸闷待查，心电图请阅")
 
 
+def test_a_date_is_eight_digits_whatever_the_browser_speaks(gallery: Gallery) -> None:
+    page = gallery.open("hub", "components", width=1366)
+    born = page.get_by_label("出生日期")
+    expect(born).to_have_value("1959-01-01")
+    born.fill("")
+    born.press_sequentially("19610230")
+    expect(born).to_have_value("1961-02-30")
+    born.press("Backspace")
+    born.press("Backspace")
+    born.press_sequentially("28")
+    expect(born).to_have_value("1961-02-28")
+    assert born.evaluate("field => field.validity.valid") is True
+    born.fill("61/2/28")
+    assert born.evaluate("field => field.validity.valid") is False
+
+
+def test_sounds_are_muted_on_this_machine(gallery: Gallery) -> None:
+    page = gallery.open("hub", "queue", width=1366)
+    chime = "import('/static/js/lib/sound.js').then(({ chime }) => chime('new'))"
+    page.locator(".strip-menu > summary").click()  # the touch that browsers ask for before they sound
+    page.evaluate("import('/static/js/lib/sound.js').then(({ unlock }) => unlock())")
+    assert page.evaluate(chime) is True
+    page.get_by_role("button", name="提示音").click()
+    assert page.evaluate(chime) is False
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    assert page.evaluate(chime) is False
+    page.locator(".strip-menu > summary").click()
+    expect(page.locator("[data-mute-word]")).to_have_text("关")
+
+
 def test_what_was_done_can_be_undone_once(gallery: Gallery) -> None:
     page = gallery.open("vehicle", "today")
     page.evaluate(

@@ -12,11 +12,28 @@ export function startBehaviours() {
   document.addEventListener("click", onClick);
   document.addEventListener("keydown", onKey);
   document.addEventListener("submit", onSubmit);
+  document.addEventListener("input", onInput);
   document.addEventListener("toggle", onToggle, true);
   // A page that the browser kept (back button) must not come back with dead buttons.
   window.addEventListener("pageshow", () => all('button[aria-busy="true"]').forEach(setIdle));
   find("[data-focus]")?.focus();
   startKeys();
+}
+
+/**
+ * A date grows its hyphens while it is typed or pasted: 19590101 becomes 1959-01-01.
+ *
+ * @param {Event} event
+ */
+function onInput(event) {
+  const field = event.target;
+  if (!(field instanceof HTMLInputElement) || field.dataset.date === undefined) return;
+  const deletes = event instanceof InputEvent && event.inputType.startsWith("delete");
+  if (deletes || field.selectionStart !== field.value.length) return;
+  const digits = field.value.replace(/\D/g, "").slice(0, 8);
+  const parts = [digits.slice(0, 4), digits.slice(4, 6), digits.slice(6)].filter(Boolean);
+  // Written with other separators, a month may have one digit: that is the person's to finish.
+  if (/^\d+$/.test(field.value) || /^\d{4}-\d{2}\d+$/.test(field.value)) field.value = parts.join("-");
 }
 
 /** @param {MouseEvent} event */
