@@ -1,0 +1,33 @@
+"""The conversation of a consult in one piece: its lines and images, and whether more can be added."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from teleconsult.domain.consult import State
+from teleconsult.domain.roles import Actor
+from teleconsult.services import attachments, chat
+from teleconsult.services.consult_access import check_sight
+from teleconsult.services.node import Node
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Oldest first."""
+
+    state: State
+    messages: list[dict[str, Any]]
+    images: list[dict[str, Any]]
+
+
+def conversation(node: Node, actor: Actor, consult_id: str) -> Conversation:
+    """Everything said and shown so far. Audited. Raises NotFound, NotAllowed."""
+    with node.transaction(actor) as work:
+        consult = check_sight(work.session, actor, consult_id)
+        work.audit("read", "conversation", consult_id, patient_id=consult.patient_id)
+        return Conversation(
+            state=State(consult.state),
+            messages=chat.messages_of(work.session, consult_id),
+            images=attachments.images_of(node, work.session, consult_id),
+        )
