@@ -50,14 +50,14 @@ def vital(view: dict[str, Any]) -> dict[str, str]:
 def tile_label(view: dict[str, Any]) -> str:
     """The kind's name; which glucose it is, is part of the name."""
     if view["kind"] == "glucose" and view["components"]:
-        return str(_(view["components"][0]["label"]))
-    return str(_(view["name"]))
+        return said(view["components"][0]["label"])
+    return said(view["name"])
 
 
 def marks(view: dict[str, Any]) -> list[dict[str, str]]:
     """What is odd about the reading and what the device said of it, each said once."""
-    words = [(mark["level"], _(mark["label"])) for mark in view["marks"]]
-    words += [("warning", _(flag["label"])) for flag in view["flags"]]
+    words = [(mark["level"], said(mark["label"])) for mark in view["marks"]]
+    words += [("warning", said(flag["label"])) for flag in view["flags"]]
     return [{"level": level, "word": word} for level, word in dict.fromkeys(words)]
 
 
@@ -69,6 +69,11 @@ def previous(view: dict[str, Any]) -> dict[str, str]:
 def target_text(target: dict[str, Any]) -> str:
     """The control target in words."""
     return str(_("Target %(limit)s", limit=target["text"]))
+
+
+def said(label: str) -> str:
+    """A label of the domain in the person's language."""
+    return str(_(label))
 
 
 def unit(symbol: str) -> str:
@@ -93,7 +98,7 @@ def _extra(view: dict[str, Any]) -> dict[str, str] | None:
     for component in view["components"]:
         if component["key"] == "pulse_rate":
             return {
-                "label": _(component["label"]),
+                "label": said(component["label"]),
                 "value": component["value"],
                 "unit": unit(component["unit"]),
             }

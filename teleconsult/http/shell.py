@@ -17,7 +17,7 @@ from teleconsult.domain.errors import N_
 from teleconsult.domain.people import SITE_ZONE, site_today
 from teleconsult.domain.roles import Actor, Role
 from teleconsult.http.security import allow, current_actor, current_node, declared_roles
-from teleconsult.services import surroundings
+from teleconsult.services import devices, measuring, surroundings
 from teleconsult.services.node import Node
 from teleconsult.services.surroundings import RunningCall
 
@@ -116,6 +116,7 @@ def frame() -> dict[str, Any]:
             "date": site_today(node.clock()).isoformat(),
             "uplink": node.uplink() if node.uplink else None,
             "devices": _devices(node) if actor else None,
+            "measuring": _measuring(node) if actor else None,
             "call": _call(around.call),
         },
     }
@@ -153,10 +154,15 @@ def _devices(node: Node) -> list[dict[str, Any]] | None:
         return None
     return [
         {
-            "assignment_id": view.device.device_id,
-            "name": view.device.name,
-            "state": view.status.state.value,
-            "battery": view.status.battery,
+            "assignment_id": card.assignment_id,
+            "name": card.name,
+            "state": card.status["state"],
+            "battery": card.status["battery"],
         }
-        for view in node.devices.devices()
+        for card in devices.cards(node)
     ]
+
+
+def _measuring(node: Node) -> dict[str, Any] | None:
+    found = measuring.target_patient(node) if node.devices is not None else None
+    return {"name": found[1].name, "age": found[1].age} if found else None

@@ -26,7 +26,7 @@ PRELIMINARY, FINAL, CANCELLED, IN_ERROR = "preliminary", "final", "cancelled", "
 
 STATUS_NAMES = {
     PRELIMINARY: N_("not yet accepted"),
-    FINAL: N_("accepted"),
+    FINAL: N_("confirmed"),
     CANCELLED: N_("measured again"),
     IN_ERROR: N_("entered in error"),
 }

@@ -63,7 +63,7 @@ function startSearch() {
   if (!form) return;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const button = find("[type=submit]", form);
+    const button = event.submitter instanceof HTMLElement ? event.submitter : null;
     const state = byId("search-state");
     if (button) setBusy(button);
     state.textContent = t("Searching. Switch the device on and keep it near.");

@@ -33,6 +33,8 @@ function startSearch() {
     if (WHOLE_NUMBER.test(query)) return;
     timer = window.setTimeout(() => look(query), PAUSE_MS);
   });
+  // Somebody was faster than this module.
+  if (field === document.activeElement && field.value.trim()) field.dispatchEvent(new Event("input"));
   field.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
       field.value = "";
