@@ -9,12 +9,14 @@ binds and whose media datagrams it takes before ICE sees them, and the SRTP sess
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import ipaddress
 import random
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from time import monotonic
+from struct import Struct
+from time import monotonic, time
 from typing import Any, Final, cast
 
 import aiortc.rtcicetransport
@@ -41,10 +43,15 @@ from aiortc.rtcrtpparameters import (
 from aiortc.sdp import SessionDescription
 
 from teleconsult.media import rtp
+from teleconsult.media.arrivals import TICKS
 from teleconsult.media.port import Cipher
 
 MAX_REMOTE_ADDRESSES: Final = 64
 """Addresses one browser may check from; more than any network change needs."""
+
+SIOCGSTAMPNS: Final = 0x8907
+"""Linux: the kernel's time of arrival of the datagram last read from a socket."""
+STAMP: Final = Struct("qq")
 
 MAX_QUEUE: Final = 256
 """DTLS datagrams that wait for their turn."""
@@ -163,10 +170,27 @@ class _MediaProtocol(StunProtocol):
 
     receiver: MediaConnection
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._descriptor: int = transport.get_extra_info("socket").fileno()
+        self._stamp = bytearray(STAMP.size)
+
+    def arrived(self) -> int:
+        """When the kernel got the datagram that is being handled, in ticks of `arrivals`.
+
+        A browser takes the time a datagram waits for us for a queue in the network, and sends less.
+        """
+        try:
+            fcntl.ioctl(self._descriptor, SIOCGSTAMPNS, self._stamp, True)
+        except OSError:  # the first datagram of a socket: from here on the kernel notes the time
+            return int(time() * TICKS)
+        seconds, nanoseconds = STAMP.unpack(self._stamp)
+        return int(seconds * TICKS + nanoseconds * TICKS // 1_000_000_000)
+
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         first = cast(bytes, data)[0] if data else 255
         if 127 < first < 192:
-            self.receiver.on_media(cast(bytes, data))
+            self.receiver.on_media(cast(bytes, data), self.arrived)
             return
         try:
             if self.receiver.expects(first, (addr[0], addr[1])):
@@ -191,12 +215,12 @@ class MediaConnection(Connection):
 
     def __init__(self, ice_controlling: bool, **options: Any) -> None:
         super().__init__(ice_controlling, **options)
-        self.on_media: Callable[[bytes], None] = self._too_early
+        self.on_media: Callable[[bytes, Callable[[], int]], None] = self._too_early
         self.refused = 0
         self.heard = monotonic()
         """When the browser last checked this path, in seconds of `time.monotonic`."""
 
-    def _too_early(self, data: bytes) -> None:
+    def _too_early(self, data: bytes, arrived: Callable[[], int]) -> None:
         self.refused += 1
 
     def expects(self, first: int, addr: tuple[str, int]) -> bool:

@@ -2,7 +2,8 @@
 
 A browser that receives sends its own estimate (REMB) of what the link to it carries. As long as that is more than
 we send it says nothing about the link, since an estimate never exceeds the traffic by much; once it falls below,
-the link is full, and publishers are held to it until it has recovered. How much a publisher's own uplink carries
+the link is full, and publishers are held to it until it has recovered. While they send less than they may, the limit
+grows by itself: an estimate that follows the traffic would never let it. How much a publisher's own uplink carries
 is found by the publisher's browser (`arrivals`).
 """
 
@@ -19,8 +20,11 @@ FLOOR: Final = 60_000
 FULL: Final = 0.88
 """Estimate over traffic below which the link counts as full: on overuse a browser falls to 0.85 of what it gets."""
 
-FREE: Final = 1.3
-"""Estimate over traffic above which something else than this link holds the publishers."""
+USED: Final = 0.8
+"""Traffic over limit from which on the link is in full use, and the receiver's estimate counts."""
+
+GROWTH: Final = 0.15
+"""Share by which an unused limit grows in a second."""
 
 
 class Downlink:
@@ -33,19 +37,26 @@ class Downlink:
         self.rate = 0.0
         """Bits per second sent lately."""
 
-    def measure(self, octets: int, now: float) -> None:
-        """Note how many octets have been sent altogether."""
-        if self._at is not None and now > self._at:
-            current = 8 * (octets - self._octets) / (now - self._at)
-            self.rate += (current - self.rate) * min(1.0, now - self._at)
+    def measure(self, octets: int, ceiling: int, now: float) -> None:
+        """Note how many octets have been sent altogether. `ceiling` is the most, in bit/s, there is to send."""
+        if self._at is None or now <= self._at:
+            self._octets, self._at = octets, now
+            return
+        elapsed = now - self._at
+        self.rate += (8 * (octets - self._octets) / elapsed - self.rate) * min(1.0, elapsed)
         self._octets, self._at = octets, now
+        if self.limit is not None and self.rate < USED * self.limit:
+            self._set(int(self.limit * (1 + GROWTH * elapsed)) + 1, ceiling)
 
     def estimate(self, remb: int, ceiling: int) -> None:
-        """Take the receiver's estimate, in bit/s. From `ceiling` on the link is free whatever the traffic."""
-        if remb >= ceiling or remb > FREE * self.rate:
-            self.limit = None
-        elif self.limit is not None or remb < FULL * self.rate:
-            self.limit = remb
+        """Take the receiver's estimate, in bit/s."""
+        full = remb < FULL * self.rate
+        used = self.limit is not None and self.rate >= USED * self.limit
+        if full or used:
+            self._set(remb, ceiling)
+
+    def _set(self, limit: int, ceiling: int) -> None:
+        self.limit = limit if limit < ceiling else None
 
     def share(self, pictures: int, voices: int) -> int | None:
         """What each picture may take, in bit/s, or None if there is no limit."""

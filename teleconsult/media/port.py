@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Final
 
 from teleconsult.media import rtcp, rtp
-from teleconsult.media.arrivals import TICKS, Arrivals
+from teleconsult.media.arrivals import Arrivals
 from teleconsult.media.downtrack import Downtrack
 from teleconsult.media.source import Source
 
@@ -137,8 +137,11 @@ class Port:
         if self._cipher is not None:
             self._cipher.send_rtcp(packet)
 
-    def receive(self, datagram: bytes) -> None:
-        """Take one media datagram (first byte 128 to 191) of this browser, or of somebody who claims to be it."""
+    def receive(self, datagram: bytes, arrived: Callable[[], int]) -> None:
+        """Take one media datagram (first byte 128 to 191) of this browser, or of somebody who claims to be it.
+
+        `arrived` tells, in ticks, when it came; it is asked only where the browser wants to know.
+        """
         try:
             cipher = self._cipher
             if cipher is None:
@@ -164,7 +167,7 @@ class Port:
                 if self._transport_extension:
                     at = rtp.find_extension(packet, self._transport_extension, offset)
                     if at:
-                        self.arrivals.times[packet[at] << 8 | packet[at + 1]] = int(now * TICKS)
+                        self.arrivals.times[packet[at] << 8 | packet[at + 1]] = arrived()
                 if source is not None:
                     source.receive(packet, offset, now)
                 else:

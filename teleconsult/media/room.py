@@ -157,8 +157,6 @@ class Room:
         """Several times a second: every peer's duties, limits to publishers, and how it goes."""
         for peer in list(self.peers.values()):
             peer.tick(now)
-            if peer.name in self.peers:
-                self._downlinks[peer.name].measure(peer.port.sent_octets, now)
         if now - self._limits_at >= LIMIT_INTERVAL:
             self._limits_at = now
             self._limit(now)
@@ -171,10 +169,11 @@ class Room:
     def _limit(self, now: float) -> None:
         """Hold every publisher to what the fullest link of those who watch it takes."""
         for peer in self.peers.values():
-            remb = peer.port.take_remb()
+            ceiling = self._config.video_bitrate * sum(down.kind == "video" for down in peer.port.downs)
+            link, remb = self._downlinks[peer.name], peer.port.take_remb()
+            link.measure(peer.port.sent_octets, ceiling, now)
             if remb is not None:
-                pictures = sum(down.kind == "video" for down in peer.port.downs)
-                self._downlinks[peer.name].estimate(remb, pictures * self._config.video_bitrate)
+                link.estimate(remb, ceiling)
         for peer in self.peers.values():
             source = peer.published.get("video")
             if source is not None and peer.port.is_open:

@@ -44,6 +44,9 @@ log = structlog.get_logger(__name__)
 TICK: Final = 0.05
 """Seconds between two rounds of every room's duties that are not done per packet."""
 
+NICENESS: Final = -10
+"""A voice that waits for a report or a backup to be written is not understood."""
+
 STATUS_INTERVAL: Final = 2.0
 
 
@@ -178,6 +181,8 @@ def main() -> None:
     """Run the worker on this process's stdin and stdout."""
     channel = open_channel()
     _log_to_stderr()
+    with contextlib.suppress(OSError):  # not ours to ask for, where the service manager does not allow it
+        os.nice(NICENESS)
     _aiortc.install()
     if sys.platform == "win32":
         asyncio.run(_serve(channel))

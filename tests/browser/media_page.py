@@ -19,6 +19,7 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Route
 
 from teleconsult.media import MediaConfig, MediaEvent, MediaWorkers, PeerState, RoomLost, SignalOut, SignalRefused
+from teleconsult.media._aiortc import host_addresses
 
 WEB = Path(__file__).parents[2] / "web" / "js"
 ORIGIN = "http://localhost:9"
@@ -256,19 +257,19 @@ class Participant:
 
 @contextmanager
 def call_of(
-    playwright: Playwright, hub: Hub, folder: Path, names: list[str], flags: list[str] | None = None
+    playwright: Playwright, hub: Hub, folder: Path, names: list[str], programs: Mapping[str, Path] | None = None
 ) -> Iterator[list[Participant]]:
-    """Chromiums for these participants, each named after the colour it shows."""
+    """Chromiums for these participants, each named after the colour it shows; `programs` run some of them."""
     participants: list[Participant] = []
     try:
         for index, name in enumerate(names):
             camera = make_camera(folder / f"{name}.y4m", name)
             microphone = make_microphone(folder / f"{name}.wav", 440 + 220 * index)
             browser = playwright.chromium.launch(
-                executable_path="/usr/bin/chromium",
+                executable_path=(programs or {}).get(name, Path("/usr/bin/chromium")),
                 args=[
                     *FLAGS,
-                    *(flags or []),
+                    *(["--allow-loopback-in-peer-connection"] if host_addresses() == ["127.0.0.1"] else []),
                     f"--use-file-for-fake-video-capture={camera}",
                     f"--use-file-for-fake-audio-capture={microphone}",
                 ],

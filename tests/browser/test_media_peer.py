@@ -72,7 +72,6 @@ def advances(people: list[Participant]) -> None:
 def test_two_browsers_see_and_hear_each_other_in_full_size(playwright: Playwright, hub: Hub, tmp_path: Path) -> None:
     with call_of(playwright, hub, tmp_path, ["red", "blue"]) as (red, blue):
         people = [red, blue]
-        started = time.monotonic()
         for one in people:
             one.start()
         until(people, sees(red, "blue"), "red sees blue")
@@ -82,16 +81,24 @@ def test_two_browsers_see_and_hear_each_other_in_full_size(playwright: Playwrigh
         def full() -> bool:
             return all(one.stats()["width"] == 1280 and one.stats()["height"] == 720 for one in people)
 
-        until(people, full, "1280x720 both ways", timeout=10 - (time.monotonic() - started))
-        before = {one.name: (one.stats()["received"], time.monotonic()) for one in people}
-        until(people, lambda: time.monotonic() - before["blue"][1] > 3, "three seconds of measurement")
-        for one in people:
-            octets, at = before[one.name]
-            rate = 8 * (one.stats()["received"] - octets) / (time.monotonic() - at)
-            assert rate >= 1_200_000, f"{one.name} gets {rate:.0f} bit/s"
+        until(people, full, "1280x720 both ways", timeout=40)
+        rates: dict[str, float] = {}
+        last = {one.name: (one.stats()["received"], time.monotonic()) for one in people}
+
+        def rich() -> bool:
+            """At least 1.2 Mbit/s both ways over two seconds; how soon is measured by the bench, on a quiet machine."""
+            for one in people:
+                octets, at = last[one.name]
+                if time.monotonic() - at >= 2:
+                    received = one.stats()["received"]
+                    rates[one.name] = 8 * (received - octets) / (time.monotonic() - at)
+                    last[one.name] = (received, time.monotonic())
+            return len(rates) == 2 and min(rates.values()) >= 1_200_000
+
+        until(people, rich, "1.2 Mbit/s both ways", timeout=60)
         for one in people:
             quality = one.page.evaluate("window.call.quality")
-            assert quality["word"] == "good"
+            assert quality["word"] in ("good", "fair")
             assert quality["sentHeight"] == 720
             assert one.console == []
         assert hub.refusals() == []
@@ -101,7 +108,7 @@ def test_quality_is_one_word_and_size_follows_the_link(playwright: Playwright, h
     with call_of(playwright, hub, tmp_path, ["red"]) as (red,):
         red.page.goto("http://localhost:9/")
         red.page.wait_for_function("window.ready")
-        module = "const { word, scaleFor } = await import('/static/js/media/peer.js');"
+        module = "const { word, scaleAfter } = await import('/static/js/media/peer.js');"
         calm = {"loss": 0, "rtt": 0.05, "framesDecoded": 60, "frozenFor": 0, "sentHeight": 720}
         for change, sees_picture, expected in (
             ({}, True, "good"),
@@ -119,18 +126,25 @@ def test_quality_is_one_word_and_size_follows_the_link(playwright: Playwright, h
         ):
             script = f"async ([quality, sees]) => {{ {module} return word(quality, sees); }}"
             assert red.page.evaluate(script, [{**calm, **change}, sees_picture]) == expected, change
-        for target, current, expected in (
-            (2_000_000, 4, 1),
-            (950_000, 1, 1),
-            (950_000, 4 / 3, 4 / 3),  # not enough more than 900 000 to grow
-            (1_050_000, 4 / 3, 1),
-            (500_000, 1, 4 / 3),
-            (300_000, 1, 2),
-            (100_000, 1, 4),
-            (190_000, 4, 4),
+        calm = {"quantizer": 30, "codec": "video/VP8", "framesPerSecond": 30, "target": 2_000_000}
+        for current, change, expected in (
+            (1, {}, 1),
+            (4 / 3, {}, 1),  # better than it need be: larger
+            (4, {}, 8 / 3),
+            (4 / 3, {"quantizer": 70}, 4 / 3),
+            (1, {"quantizer": 100}, 4 / 3),  # coarse: smaller
+            (1, {"quantizer": 40, "codec": "video/H264"}, 4 / 3),
+            (1, {"framesPerSecond": 7, "target": 300_000}, 4 / 3),
+            (1, {"quantizer": 100, "target": 130_000}, 2),  # by as much as it takes
+            (1, {"target": 190_000}, 2),  # too little for this size, however plain the picture
+            (4 / 3, {"target": 240_000}, 4 / 3),  # and not enough more to come back
+            (4 / 3, {"target": 260_000}, 1),
+            (1, {"quantizer": None, "target": 50_000}, 4),
+            (2, {"quantizer": None}, 2),  # nothing is sent: nothing is known
+            (4, {"quantizer": 120, "target": 20_000}, 4),
         ):
-            script = f"async (a) => {{ {module} return scaleFor(...a); }}"
-            assert red.page.evaluate(script, [target, current]) == expected, (target, current)
+            script = f"async (a) => {{ {module} return scaleAfter(...a); }}"
+            assert red.page.evaluate(script, [current, {**calm, **change}]) == expected, (current, change)
 
 
 def test_third_joins_and_leaves(playwright: Playwright, hub: Hub, tmp_path: Path) -> None:

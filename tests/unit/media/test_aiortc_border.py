@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from aiortc.codecs import CODECS, HEADER_EXTENSIONS
 from pylibsrtp import Policy, Session
 
 from teleconsult.media import _aiortc, rtp
+from teleconsult.media.arrivals import TICKS
 from teleconsult.media.peer import announce
 
 
@@ -123,13 +125,24 @@ def test_media_datagrams_are_taken_before_ice_and_srtp_is_ours_to_use(installed:
     async def check(worker: RTCPeerConnection, browser: RTCPeerConnection) -> None:
         ours, theirs = (_aiortc.cipher(one.getTransceivers()[0]) for one in (worker, browser))
         got: asyncio.Queue[bytes] = asyncio.Queue()
-        _aiortc.connection_of(worker.getTransceivers()[0]).on_media = got.put_nowait
+        times: list[int] = []
+
+        def take(data: bytes, arrived: Callable[[], int]) -> None:
+            got.put_nowait(data)
+            times.append(arrived())
+
+        _aiortc.connection_of(worker.getTransceivers()[0]).on_media = take
         packet = rtp.HEADER.pack(0x80, 96, 1, 2, 3) + b"payload"
         theirs.send(packet)
         assert ours.open(await asyncio.wait_for(got.get(), 5)) == packet
         report = bytes.fromhex("80c90001 00000003")
         theirs.send_rtcp(report)
         assert ours.open_rtcp(await asyncio.wait_for(got.get(), 5)) == report
+        sent = time.time()
+        theirs.send(packet)
+        time.sleep(0.3)  # the loop is busy: the time of arrival is the kernel's, not ours
+        await asyncio.wait_for(got.get(), 5)
+        assert abs(times[-1] / TICKS - sent) < 0.1
 
     with_connections(check)
 

@@ -75,23 +75,23 @@ const VIDEO_BITRATE = 1_800_000;
 
 const AUDIO_BITRATE = 40_000;
 
-/**
- * How much smaller than the camera's picture ours is sent, by the bits per second there are for it. Size follows
- * the link at once; the browser's own way, a step at a time after looking at the quality, takes half a minute to
- * come back. Frames are dropped only where that is not enough.
- */
-const SIZES = Object.freeze([
-  { from: 900_000, scale: 1 },
-  { from: 450_000, scale: 4 / 3 },
-  { from: 180_000, scale: 2 },
-  { from: 0, scale: 4 },
-]);
+/** Bits per second that are enough for a picture worth looking for more. */
+const LEAST_PROBE = 300_000;
+
+/** Seconds between two attempts to find out whether the link carries more than the browser believes. */
+const PROBE_INTERVAL = 5;
+
+/** Sizes sent: divisors of the camera's 1280x720. */
+const SCALES = Object.freeze([1, 4 / 3, 2, 8 / 3, 4]);
+
+/** Bits per second that a size asks for, by divisor: with half of them quality decides, with less it is left. */
+const LEAST_BITRATE = new Map([[1, 500_000], [4 / 3, 250_000], [2, 120_000], [8 / 3, 80_000]]);
+
+/** Quantizers between which a picture is neither coarse nor wasteful, by codec (libvpx 0 to 127, H.264 0 to 51). */
+const QUANTIZERS = new Map([["video/VP8", [45, 90]], ["video/H264", [27, 37]]]);
 
 /** Seconds after which a machine that was too slow for a larger picture tries again. */
 const REST = 60;
-
-/** A larger picture needs this much more than its threshold, so that sizes do not alternate. */
-const MARGIN = 1.15;
 
 /** What cameras are asked for; what is sent is never larger. */
 export const VIDEO_CONSTRAINTS = Object.freeze({
@@ -126,13 +126,15 @@ export class MediaPeer extends EventTarget {
   /** @type {Totals | null} */ #totals = null;
   #scale = 1;
   /** A machine that cannot encode fifteen large pictures a second sends smaller ones for a while. */
-  #tire = { scale: 1, until: 0 };
+  #tired = { scale: 1, until: 0 };
+  #bitrate = VIDEO_BITRATE;
+  #probedAt = 0;
 
   /** @param {MediaPeerOptions} options */
   constructor({ send, stream, iceServers = [], videoBitrate = VIDEO_BITRATE }) {
     super();
     this.#send = send;
-    this.#videoBitrate = videoBitrate;
+    this.#videoBitrate = this.#bitrate = videoBitrate;
     this.#local = new MediaStream(stream ? stream.getTracks() : []);
     this.#pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
     this.#pc.addEventListener("negotiationneeded", () => this.#enqueue(() => this.#offer()));
@@ -303,7 +305,7 @@ export class MediaPeer extends EventTarget {
       if (!parameters.encodings?.length) continue;
       if (kind === "video") parameters.degradationPreference = "maintain-resolution";
       const [encoding] = parameters.encodings;
-      encoding.maxBitrate = kind === "video" ? this.#videoBitrate : AUDIO_BITRATE;
+      encoding.maxBitrate = kind === "video" ? this.#bitrate : AUDIO_BITRATE;
       encoding.priority = kind === "video" ? "low" : "high";
       encoding.networkPriority = kind === "video" ? "low" : "high";
       if (kind === "video") {
@@ -379,13 +381,34 @@ export class MediaPeer extends EventTarget {
     this.#totals = now;
     if (!before || this.#over) return;
     this.#tell("quality", difference(before, now));
-    if (now.limitedBy === "cpu" && now.framesPerSecond < 15) this.#tire = { scale: this.#scale * 2, until: now.at + REST };
-    else if (now.at > this.#tire.until) this.#tire = { scale: 1, until: 0 };
-    const scale = Math.min(4, Math.max(scaleFor(now.target, this.#scale), this.#tire.scale));
-    if (scale !== this.#scale) {
-      this.#scale = scale;
-      await this.#limit();
+    await this.#adapt(before, now);
+  }
+
+  /**
+   * Fit the picture's size to the link and the machine, and look for more where the browser has settled for less.
+   *
+   * @param {Totals} before
+   * @param {Totals} now
+   */
+  async #adapt(before, now) {
+    if (now.limitedBy === "cpu" && now.framesPerSecond < 15) this.#tired = { scale: this.#scale * 2, until: now.at + REST };
+    else if (now.at > this.#tired.until) this.#tired = { scale: 1, until: 0 };
+    const frames = now.encoded - before.encoded;
+    const quantizer = frames > 0 ? (now.quantizers - before.quantizers) / frames : null;
+    const wanted = scaleAfter(this.#scale, { ...now, quantizer });
+    const scale = Math.min(4, Math.max(wanted, this.#tired.scale));
+    let bitrate = this.#bitrate;
+    if (now.available >= this.#videoBitrate) bitrate = this.#videoBitrate;
+    else if (now.at - this.#probedAt >= PROBE_INTERVAL && now.lossUp < 0.02) {
+      // A browser that has less to send than it believes it may does not look for more, except when it is allowed more.
+      this.#probedAt = now.at;
+      bitrate = Math.round(Math.min(this.#videoBitrate, Math.max(LEAST_PROBE, 2 * now.available)));
+      if (bitrate === this.#bitrate) bitrate -= 1000;
     }
+    if (scale === this.#scale && bitrate === this.#bitrate) return;
+    this.#scale = scale;
+    this.#bitrate = bitrate;
+    await this.#limit();
   }
 }
 
@@ -395,15 +418,25 @@ function kindOf(transceiver) {
 }
 
 /**
- * How much smaller than the camera's picture to send.
+ * By how much to divide the camera's picture, given how the last one fared. Size follows the link within seconds;
+ * the browser's own way takes half a minute to come back. Frames are dropped only where that is not enough.
  *
- * @param {number} target    bits per second there are
- * @param {number} current   the present answer
+ * @param {number} current   one of `SCALES`
+ * @param {{quantizer: number | null, codec: string, framesPerSecond: number, target: number}} picture
+ *   mean quantizer (null: nothing encoded), codec, pictures encoded a second, bits per second there are
  */
-export function scaleFor(target, current) {
-  const wanted = SIZES.find(({ from }) => target >= from)?.scale ?? 4;
-  if (wanted >= current) return wanted;
-  return SIZES.find(({ from, scale }) => scale >= current || target >= from * MARGIN)?.scale ?? current;
+export function scaleAfter(current, { quantizer, codec, framesPerSecond, target }) {
+  const at = Math.max(0, SCALES.indexOf(current));
+  const [fine, coarse] = QUANTIZERS.get(codec) ?? [45, 90];
+  const asked = (/** @type {number} */ index) => LEAST_BITRATE.get(SCALES[index]) ?? 0;
+  const strained = quantizer !== null && (quantizer > coarse || framesPerSecond < 10);
+  if (strained || target < 0.4 * asked(at)) {
+    const fitting = SCALES.findIndex((_, index) => target >= asked(index));
+    return SCALES[Math.min(SCALES.length - 1, Math.max(at + 1, fitting))];
+  }
+  const easy = quantizer !== null && quantizer < fine && framesPerSecond >= 20;
+  if (easy && at > 0 && target >= 0.5 * asked(at - 1)) return SCALES[at - 1];
+  return current;
 }
 
 /**
@@ -424,6 +457,10 @@ export function scaleFor(target, current) {
  * @property {string} limitedBy
  * @property {number} target       bits per second there are for our picture
  * @property {number} framesPerSecond  of our picture
+ * @property {number} encoded      our pictures
+ * @property {number} quantizers   sum of their quantizers
+ * @property {string} codec        of our picture
+ * @property {number} available    bits per second the browser believes the link carries
  * @property {boolean} seesPicture whether any picture is to be received
  */
 
@@ -447,6 +484,10 @@ function totals(report) {
     limitedBy: "none",
     target: Infinity,
     framesPerSecond: 30,
+    encoded: 0,
+    quantizers: 0,
+    codec: "video/VP8",
+    available: 0,
     seesPicture: false,
   };
   report.forEach((entry) => {
@@ -458,6 +499,9 @@ function totals(report) {
         sum.limitedBy = entry.qualityLimitationReason ?? "none";
         sum.target = entry.targetBitrate || Infinity;
         sum.framesPerSecond = entry.framesPerSecond ?? 30;
+        sum.encoded = entry.framesEncoded ?? 0;
+        sum.quantizers = entry.qpSum ?? 0;
+        sum.codec = report.get(entry.codecId)?.mimeType ?? sum.codec;
       }
     } else if (entry.type === "inbound-rtp") {
       sum.got += entry.bytesReceived ?? 0;
@@ -472,6 +516,7 @@ function totals(report) {
       sum.lossUp = Math.max(sum.lossUp, entry.fractionLost ?? 0);
     } else if (entry.type === "candidate-pair" && entry.nominated && entry.state === "succeeded") {
       sum.rtt = entry.currentRoundTripTime ?? sum.rtt;
+      sum.available = Math.max(sum.available, entry.availableOutgoingBitrate ?? 0);
     }
   });
   return sum;
