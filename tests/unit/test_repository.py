@@ -2,10 +2,13 @@
 
 import ast
 import hashlib
+import importlib.metadata
 import json
 import re
 import subprocess
+import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,15 @@ def _tracked() -> list[Path]:
 def _pins(lock: str) -> dict[str, str]:
     text = (ROOT / lock).read_text()
     return dict(re.findall(r"^([a-z0-9.-]+)(?:\[[a-z,]+\])?==(\S+)", text, re.MULTILINE))
+
+
+def _imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Every module that a file imports by its full name, and the line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module, node.lineno
 
 
 def _name(requirement: str) -> str:
@@ -133,9 +145,25 @@ def test_plugins_import_nothing_of_the_core_but_the_plugin_api() -> None:
     sources = [path for path in (ROOT / "plugins").rglob("*.py") if "tests" not in path.relative_to(ROOT).parts]
     assert sources
     for path in sources:
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-            for name in names:
-                allowed = re.match(r"(?!teleconsult(\.|$))|teleconsult\.plugin_api(\.|$)", name)
-                assert allowed, f"{path.relative_to(ROOT)}:{node.lineno} imports {name}"
+        for name, line in _imports(path):
+            allowed = re.match(r"(?!teleconsult(\.|$))|teleconsult\.plugin_api(\.|$)", name)
+            assert allowed, f"{path.relative_to(ROOT)}:{line} imports {name}"
+
+
+@pytest.mark.parametrize(
+    ("lock", "folders"),
+    [("requirements.lock", ["teleconsult"]), ("requirements-dev.lock", ["plugins", "tests", "scripts"])],
+)
+def test_every_third_party_import_is_locked(lock: str, folders: list[str]) -> None:
+    """A package that only happens to be installed here is missing in a fresh clone."""
+    distributions = importlib.metadata.packages_distributions()
+    locked = _pins(lock)
+    own = {"tests", "scripts", *(path.name for path in ROOT.glob("plugins/*/src/*")), "teleconsult"}
+    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        if path == ROOT / "teleconsult/plugin_api/testing.py":
+            continue  # loaded by pytest alone
+        for name, line in _imports(path):
+            top = name.partition(".")[0]
+            if top not in sys.stdlib_module_names and top not in own:
+                names = {re.sub(r"[-_.]+", "-", found).lower() for found in distributions.get(top, [top])}
+                assert names & locked.keys(), f"{path.relative_to(ROOT)}:{line} imports {top}, not in {lock}"
