@@ -34,10 +34,11 @@ class Gone(_Payload):
 
 
 class Description(_Payload):
-    """An offer or answer. Whether its SDP makes sense is for the media worker to say."""
+    """An offer or answer; an answer bears the number of its offer. Whether the SDP makes sense the worker says."""
 
     type: Literal["offer", "answer"]
     sdp: str = Field(max_length=MAX_SIGNAL)
+    number: int | None = Field(default=None, ge=0)
 
 
 class Candidate(BaseModel):

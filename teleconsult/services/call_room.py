@@ -23,8 +23,6 @@ class Stay:
     connected: bool = False
     word: str | None = None
     away_since: datetime | None = None
-    unanswered: dict[str, Any] | None = None
-    """The worker's last offer, until the browser has answered it: told again to a page that comes back."""
 
     @property
     def is_here(self) -> bool:

@@ -198,7 +198,7 @@ class CallDesk:
                 stay = Stay(id=new_id(), user_id=actor.user_id, name=actor.name, role=actor.role)
                 call.stays[actor.user_id] = stay
             old_channel, stay.channel = stay.channel, channel
-            stay.peer, stay.connected, stay.unanswered = message.peer, False, None
+            stay.peer, stay.connected = message.peer, False
             stay.audio, stay.video = message.audio, message.video
             stay.away_since = call.empty_since = None
             return stay, is_new, old_channel
@@ -221,12 +221,8 @@ class CallDesk:
             call = self._calls.get(message.consult_id)
             stay = call.stays.get(actor.user_id) if call is not None else None
             resumed = stay is not None and stay.peer == message.peer
-            unanswered = None
             if resumed and stay is not None:
                 stay.channel, stay.away_since = channel, None
-                unanswered = stay.unanswered
-        if unanswered is not None:
-            self._tell(f"channel:{channel}", "call:signal", unanswered)
         return {
             "resumed": resumed,
             "participants": self.participants(message.consult_id),
@@ -240,9 +236,7 @@ class CallDesk:
             self._checks.signal(channel, message.peer, wire)
             return
         with self._lock:
-            stay = self._stay(actor, channel, message.consult_id, message.peer)
-            if wire.get("description"):
-                stay.unanswered = None
+            self._stay(actor, channel, message.consult_id, message.peer)
         self._media().signal(message.consult_id, message.peer, wire)
 
     def leave(self, actor: Actor, channel: str, message: Leave) -> None:
@@ -310,9 +304,6 @@ class CallDesk:
             stay = call.by_peer(peer) if call is not None else None
             if stay is None:
                 return
-            description = data.get("message", {}).get("description")
-            if description and description.get("type") == "offer":
-                stay.unanswered = data
             channel = stay.channel
         if channel is not None:
             self._tell(f"channel:{channel}", event, data)
@@ -325,7 +316,7 @@ class CallDesk:
                 return  # a replaced peer that closes
             stay.connected = event.state == "connected"
             if event.state in ("failed", "closed"):
-                stay.peer = stay.unanswered = None
+                stay.peer = None
         self._tell_participants(event.room)
 
     def _on_room_lost(self, consult_id: str) -> None:
@@ -334,7 +325,7 @@ class CallDesk:
             if call is None:
                 return
             for stay in call.stays.values():
-                stay.peer, stay.connected, stay.unanswered = None, False, None
+                stay.peer, stay.connected = None, False
         log.warning("a media worker took a call with it; its people join again", consult=consult_id)
         self._tell(f"consult:{consult_id}", "call:reset", {"consult_id": consult_id})
         self._tell_participants(consult_id)

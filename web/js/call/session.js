@@ -58,7 +58,6 @@ export class CallSession extends EventTarget {
   /** @type {MediaPeer | null} */ #peer = null;
   #peerId = "";
   /** Messages of the worker that came before the answer to our join. @type {any[]} */ #early = [];
-  #signalLost = false;
   #attempt = 0;
   #generation = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #retry;
@@ -99,7 +98,7 @@ export class CallSession extends EventTarget {
         "call:participants": (data) => this.#setParticipants(data.participants),
         "call:signal": (data) => this.#onSignal(data),
         "call:refused": (data) => this.#onRefused(data),
-        "call:reset": () => this.#mend("reset"),
+        "call:reset": () => this.#mend(),
         "call:replaced": () => this.#stop("replaced"),
         "call:ended": (data) => this.#stop(data.state === "removed" ? "refused" : "ended"),
       }),
@@ -186,7 +185,6 @@ export class CallSession extends EventTarget {
     const peerId = crypto.randomUUID?.() ?? [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
     this.#peerId = peerId;
     this.#early = [];
-    this.#signalLost = false;
     let answer;
     try {
       answer = await request("call:join", { consult_id: this.#consult, peer: peerId, ...this.#media() });
@@ -238,8 +236,10 @@ export class CallSession extends EventTarget {
         this.#set(this.#isReachable ? "live" : "away");
       } else if (state === "disconnected") this.#set("broken");
     });
-    peer.on("lost", () => {
-      if (peer === this.#peer) this.#mend("lost");
+    peer.on("lost", ({ rejoin }) => {
+      if (peer !== this.#peer) return;
+      if (rejoin) this.#mend();
+      else this.#stop("replaced");
     });
     for (const message of this.#early.splice(0)) peer.receive(message);
   }
@@ -258,10 +258,8 @@ export class CallSession extends EventTarget {
     try {
       await request("call:signal", { consult_id: this.#consult, peer, message });
     } catch (error) {
-      if (peer !== this.#peerId) return;
-      // A candidate more or less does no harm; a lost description leaves both sides waiting for ever.
-      if (message.description) this.#signalLost = true;
-      if (error instanceof LiveError && error.code === "conflict") this.#mend("unknown");
+      // A message that did not get through is sent again by either side (docs/media.md).
+      if (peer === this.#peerId && error instanceof LiveError && error.code === "conflict") this.#mend();
     }
   }
 
@@ -275,14 +273,13 @@ export class CallSession extends EventTarget {
   /** @param {{ peer: string, code: string, sentence: string }} data */
   #onRefused({ peer, code, sentence }) {
     if (peer !== this.#peerId) return;
-    if (code === "unknown_peer" || code === "unexpected") this.#mend(code);
+    if (code === "unknown_peer" || code === "unexpected") this.#mend();
     else this.#tell("notice", { sentence });
   }
 
   // -- mending -------------------------------------------------------------------------------------------
 
-  /** @param {string} _reason */
-  #mend(_reason) {
+  #mend() {
     if (OVER.includes(this.state)) return;
     this.#set("broken");
     if (!this.#isReachable) return; // joined again as soon as the hub can be reached
@@ -324,7 +321,7 @@ export class CallSession extends EventTarget {
 
   async #resume() {
     const peer = this.#peer;
-    const alive = peer && ["connected", "connecting", "disconnected"].includes(peer.state) && !this.#signalLost;
+    const alive = peer && ["connected", "connecting", "disconnected"].includes(peer.state);
     if (!alive) return this.#join();
     try {
       const answer = await request("call:resume", { consult_id: this.#consult, peer: this.#peerId });

@@ -12,7 +12,7 @@ export const QUALITY_LEVELS = { good: "ok", fair: "warning", poor: "danger", "vo
 export function qualityName(word) {
   switch (word) {
     case "good":
-      return t("smooth");
+      return t("runs smoothly");
     case "fair":
       return t("fair");
     case "poor":
