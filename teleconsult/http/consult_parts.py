@@ -14,11 +14,10 @@ from teleconsult.domain.errors import N_, InvalidInput
 from teleconsult.domain.network import SPECIALTIES
 from teleconsult.domain.roles import Role
 from teleconsult.http.consult_words import waited
-from teleconsult.http.errors import sentence_of
 from teleconsult.http.security import allow, current_actor, current_node
 from teleconsult.services import attachments, chat, hub_questions, opinions
 from teleconsult.services.consult_parts import conversation
-from teleconsult.services.opinions import DraftConflict, OpinionInput
+from teleconsult.services.opinions import OpinionInput
 
 bp = Blueprint("consult_parts", __name__)
 
@@ -118,45 +117,36 @@ def _image(view: dict[str, Any]) -> dict[str, Any]:
 # -- opinion ------------------------------------------------------------------------------------------------------
 
 
+@bp.get("/consults/<uuid:consult_id>/opinion/draft")
+@allow(Role.SPECIALIST)
+def read_draft(consult_id: UUID) -> Response:
+    """What is kept now, for a window that has learnt that another one was faster."""
+    draft = opinions.read_draft(current_node(), current_actor(), str(consult_id))
+    saved_at = draft.saved_at.isoformat() if draft.saved_at else None
+    return jsonify(ok=True, fields=draft.fields, revision=draft.revision, saved_at=saved_at)
+
+
 @bp.post("/consults/<uuid:consult_id>/opinion/draft")
 @allow(Role.SPECIALIST)
-def save_draft(consult_id: UUID) -> Response | tuple[Response, int]:
+def save_draft(consult_id: UUID) -> Response:
     """Keep what is typed."""
     written = Written.model_validate(request.get_json())
-    try:
-        draft = opinions.save_draft(
-            current_node(), current_actor(), str(consult_id), written.opinion, seen_revision=written.revision
-        )
-    except DraftConflict as conflict:
-        return _conflict(conflict)
+    draft = opinions.save_draft(
+        current_node(), current_actor(), str(consult_id), written.opinion, seen_revision=written.revision
+    )
     assert draft.saved_at is not None
     return jsonify(ok=True, revision=draft.revision, saved_at=draft.saved_at.isoformat())
 
 
 @bp.post("/consults/<uuid:consult_id>/opinion")
 @allow(Role.SPECIALIST)
-def sign(consult_id: UUID) -> Response | tuple[Response, int]:
+def sign(consult_id: UUID) -> Response:
     """Sign the opinion, or its correction."""
     written = Written.model_validate(request.get_json())
-    try:
-        row = opinions.sign_opinion(
-            current_node(), current_actor(), str(consult_id), written.opinion, seen_revision=written.revision
-        )
-    except DraftConflict as conflict:
-        return _conflict(conflict)
-    return jsonify(ok=True, version=row.version, url=url_for("consults.show", consult_id=consult_id))
-
-
-def _conflict(conflict: DraftConflict) -> tuple[Response, int]:
-    theirs = conflict.theirs
-    saved_at = theirs.saved_at.isoformat() if theirs.saved_at else None
-    body = jsonify(
-        ok=False,
-        code="draft_conflict",
-        sentence=sentence_of(conflict),
-        theirs={"fields": theirs.fields, "revision": theirs.revision, "saved_at": saved_at},
+    row = opinions.sign_opinion(
+        current_node(), current_actor(), str(consult_id), written.opinion, seen_revision=written.revision
     )
-    return body, conflict.status
+    return jsonify(ok=True, version=row.version, url=url_for("consults.show", consult_id=consult_id))
 
 
 # -- people -------------------------------------------------------------------------------------------------------

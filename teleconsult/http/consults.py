@@ -19,7 +19,7 @@ from teleconsult.domain.roles import Role
 from teleconsult.http import consult_words as words
 from teleconsult.http.errors import sentence_of
 from teleconsult.http.forms import Faults, submit
-from teleconsult.http.reading_tiles import tile, tile_label, unit
+from teleconsult.http.reading_tiles import tile, tile_label, unit, vital
 from teleconsult.http.security import allow, current_actor, current_node, wants_json
 from teleconsult.services import consults
 from teleconsult.services.attachments import KINDS
@@ -247,6 +247,7 @@ def consult_html(consult_id: str, *, typed: dict[str, str] | None = None) -> str
         typed=typed or {},
         specialty=_(SPECIALTIES.get(view.consult.specialty, view.consult.specialty)),
         tiles=[tile(reading) for reading in _newest(view)],
+        vitals=[vital(reading) for reading in _newest(view)],
         live={"readings": list(view.readings), "trends": {k: list(v) for k, v in view.trends.items()}},
         course=[_course_entry(view, event) for event in view.events],
         next_text=_(words.NEXT_FOR_DOCTOR[view.state], name=view.consult.specialist_name or _("A specialist")),

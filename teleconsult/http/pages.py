@@ -7,10 +7,27 @@ from flask import Flask
 
 def init_app(app: Flask) -> None:
     """Register the blueprints. Each module of this room that has a `bp` is listed here."""
-    from teleconsult.http import admin, auth, board, calls, devices, encounters, outbox, patients, shell, today
+    from teleconsult.http import (
+        admin,
+        auth,
+        board,
+        calls,
+        consult_parts,
+        consults,
+        devices,
+        encounters,
+        outbox,
+        patients,
+        queue,
+        record,
+        shell,
+        today,
+    )
     from teleconsult.services.node import Node
 
     node: Node = app.extensions["teleconsult"]
     shell.init_app(app)
-    for module in (auth, calls, *((admin, board) if node.is_hub else (today, patients, encounters, devices, outbox))):
+    both = (auth, calls, consults, consult_parts, record)
+    hub_only, vehicle_only = (admin, board, queue), (today, patients, encounters, devices, outbox)
+    for module in (*both, *(hub_only if node.is_hub else vehicle_only)):
         app.register_blueprint(module.bp)

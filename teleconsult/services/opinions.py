@@ -61,19 +61,28 @@ class DraftView:
 
 
 class DraftConflict(Conflict):
-    """Another window has written this draft meanwhile; `theirs` is what it wrote."""
+    """Another window has written this draft meanwhile; `read_draft` gives what it wrote."""
 
-    def __init__(self, theirs: DraftView) -> None:
+    code = "draft_conflict"
+
+    def __init__(self) -> None:
         super().__init__(
             N_("You have this opinion open in another window too, and it was changed there. Both texts are kept.")
         )
-        self.theirs = theirs
 
 
 def draft_of(session: Session, consult_id: str, author_id: str) -> DraftView:
     """The draft, or an empty one."""
     row = session.get(OpinionDraft, (consult_id, author_id))
     return DraftView(dict(row.fields), row.revision, row.saved_at) if row else DraftView({}, 0, None)
+
+
+def read_draft(node: Node, actor: Actor, consult_id: str) -> DraftView:
+    """The actor's own draft as it is kept now. Raises NotAllowed and Conflict if there is no opinion to write."""
+    with node.transaction(actor) as work:
+        consult = _check_author(work.session, actor, consult_id)
+        work.audit("read", "opinion_draft", consult_id, patient_id=consult.patient_id)
+        return draft_of(work.session, consult_id, actor.user_id)
 
 
 def save_draft(node: Node, actor: Actor, consult_id: str, opinion: OpinionInput, *, seen_revision: int) -> DraftView:
@@ -91,7 +100,7 @@ def save_draft(node: Node, actor: Actor, consult_id: str, opinion: OpinionInput,
         elif row.fields == fields:
             return DraftView(fields, row.revision, row.saved_at)
         if row.revision != seen_revision:
-            raise DraftConflict(DraftView(dict(row.fields), row.revision, row.saved_at))
+            raise DraftConflict
         row.fields, row.revision, row.saved_at = fields, row.revision + 1, work.now
         work.session.add(row)
         return DraftView(fields, row.revision, row.saved_at)
@@ -112,7 +121,7 @@ def sign_opinion(
         _check_complete(opinion, site_today(work.now))
         draft = work.session.get(OpinionDraft, (consult_id, actor.user_id))
         if draft is not None and seen_revision is not None and draft.revision != seen_revision:
-            raise DraftConflict(DraftView(dict(draft.fields), draft.revision, draft.saved_at))
+            raise DraftConflict
         before = current_opinion(work.session, consult_id)
         action = Action.CORRECT_OPINION if before is not None and _is_signed(consult) else Action.SIGN_OPINION
         values = opinion.model_dump(exclude={"refer_to"})
