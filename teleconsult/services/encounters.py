@@ -18,7 +18,7 @@ from teleconsult.services.measuring import OPEN
 from teleconsult.services.node import Node, Work
 from teleconsult.services.patients import PatientSummary, current_patient, current_patients, summaries
 from teleconsult.services.permissions import require_role, require_vehicle
-from teleconsult.store import latest, new_version
+from teleconsult.store import latest, new_version, versions
 from teleconsult.store.tables import Encounter, Stop
 
 FINISHED = "finished"
@@ -131,12 +131,7 @@ def save_notes(
         if not changed:
             return view(work, row)
         if seen_version != row.version:
-            seen = _version(work.session, encounter_id, seen_version)
-            if any(getattr(seen, field) != getattr(row, field) for field in changed):
-                raise Conflict(
-                    N_("%(name)s has changed this text meanwhile. Yours is still here: compare the two."),
-                    name=row.author_name,
-                )
+            _refuse_if_changed(work.session, encounter_id, seen_version, list(changed))
         new = new_version(work.session, Encounter, changed, author=actor, node_id=node.node_id, corrects=row)
         _written(work, new, "update")
         return view(work, new)
@@ -263,12 +258,18 @@ def _village_of_stop(work: Work, vehicle_id: str) -> str | None:
     return work.session.exec(query.order_by(Stop.id)).first()
 
 
-def _version(session: Session, encounter_id: str, version: int) -> Encounter:
-    query = select(Encounter).where(Encounter.record_id == encounter_id, Encounter.version == version)
-    row = session.exec(query).first()
-    if row is None:
+def _refuse_if_changed(session: Session, encounter_id: str, seen_version: int, fields: list[str]) -> None:
+    history = {row.version: row for row in versions(session, Encounter, encounter_id)}
+    seen = history.get(seen_version)
+    if seen is None:
         raise NotFound(N_("There is no such encounter on this machine."))
-    return row
+    for version in sorted(history):
+        other = history[version]
+        if version > seen_version and any(getattr(other, name) != getattr(seen, name) for name in fields):
+            raise Conflict(
+                N_("%(name)s has changed this text meanwhile. Yours is still here: compare the two."),
+                name=other.author_name,
+            )
 
 
 def _text(text: str, field: str) -> str:

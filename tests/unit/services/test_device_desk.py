@@ -1,0 +1,177 @@
+"""What devices say gets to those who watch: measurements kept, streams shown, tests belonging to nobody."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from teleconsult.domain.errors import Conflict
+from teleconsult.plugin_api import DeviceState, DeviceStatus, Reading, Text, Waveform, make_reading
+from teleconsult.services import device_desk, encounters, observations
+from teleconsult.services.device_desk import DeviceDesk
+from teleconsult.services.node import Node
+from teleconsult.store.tables import DeviceAssignment, Observation
+from tests.support.people import another_patient
+from tests.support.world import World
+
+NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+
+
+class Watched:
+    """A desk, and all that it publishes."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.events: list[tuple[str, str, dict[str, Any]]] = []
+        self.desk = DeviceDesk(node)
+        for device, name in (("cuff", "血压计"), ("oxi", "血氧仪")):
+            self.desk.know(DeviceAssignment(id=f"a-{device}", plugin="p", reader="r", device_id=device, name=name))
+        node.bus.listen(lambda topic, event, data: self.events.append((topic, event, data)))
+
+    def heard(self, event: str) -> list[tuple[str, dict[str, Any]]]:
+        return [(topic, data) for topic, name, data in self.events if name == event]
+
+    def state(self, device: str, state: DeviceState) -> None:
+        sentence = Text(en="Measuring", zh="正在测量")
+        status = DeviceStatus(device_id=device, state=state, sentence=sentence, battery=80, at=NOW)
+        self.desk.on_status(status)
+
+    def see(self, patient_id: str) -> str:
+        view = encounters.start_encounter(self.node, World.doctor, patient_id)
+        encounters.open_encounter_page(self.node, World.doctor, view.id)
+        return view.id
+
+
+@pytest.fixture
+def watched(vehicle: Node) -> Watched:
+    """A desk on the vehicle node, the clock standing still."""
+    vehicle.clock = lambda: NOW
+    return Watched(vehicle)
+
+
+def pressure(sequence: int = 1) -> Reading:
+    values = {"systolic": (128, "mm[Hg]"), "diastolic": (82, "mm[Hg]")}
+    return make_reading("cuff", "blood_pressure", values, taken_at=NOW, sequence=sequence)
+
+
+def saturation(value: int = 97) -> Reading:
+    values = {"spo2": (value, "%"), "pulse_rate": (70, "/min")}
+    return make_reading("oxi", "spo2", values, taken_at=NOW, sequence=value, continuous=True)
+
+
+def kept(node: Node) -> list[Observation]:
+    with node.store.read() as session:
+        return list(session.exec(select(Observation)))
+
+
+def test_a_measurement_is_kept_for_whom_it_began(watched: Watched) -> None:
+    encounter = watched.see(World.patient_id)
+    watched.state("cuff", DeviceState.MEASURING)
+    watched.desk.on_reading(pressure())
+    watched.state("cuff", DeviceState.IDLE)
+    (row,) = kept(watched.node)
+    assert (row.encounter_id, row.device_name, row.author_name) == (encounter, "血压计", "血压计")
+
+
+def test_changing_the_person_while_it_measures_sends_it_to_the_tray(watched: Watched) -> None:
+    watched.see(World.patient_id)
+    watched.state("cuff", DeviceState.MEASURING)
+    second = watched.see(another_patient(watched.node))
+    watched.state("cuff", DeviceState.MEASURING)  # progress of the same measurement
+    watched.desk.on_reading(pressure())
+    (row,) = kept(watched.node)
+    assert (row.encounter_id, row.marks) == (None, [{"mark": "person_changed"}])
+    watched.state("cuff", DeviceState.IDLE)
+    watched.state("cuff", DeviceState.MEASURING)
+    watched.desk.on_reading(pressure(2))
+    assert [row.encounter_id for row in kept(watched.node)] == [None, second]
+
+
+def test_a_stream_is_shown_and_not_kept_until_a_person_takes_it(watched: Watched) -> None:
+    encounter = watched.see(World.patient_id)
+    watched.desk.on_reading(saturation())
+    assert kept(watched.node) == []
+    ((topic, shown),) = watched.heard("streaming")
+    assert topic == f"encounter:{encounter}"
+    assert (shown["text"], shown["status"], shown["patient"]["name"]) == ("97", "streaming", "张秀英")
+    reading = watched.desk.fresh("oxi", encounter)
+    observations.keep_continuous(watched.node, World.doctor, encounter, reading, device_name="血氧仪")
+    (row,) = kept(watched.node)
+    assert (row.status, row.author_name, row.device_name) == ("final", "车医生", "血氧仪")
+
+
+def test_a_streamed_value_of_the_person_before_cannot_be_taken(watched: Watched) -> None:
+    first = watched.see(World.patient_id)
+    watched.desk.on_reading(saturation())
+    second = watched.see(another_patient(watched.node))
+    with pytest.raises(Conflict):
+        watched.desk.fresh("oxi", second)
+    reading = watched.desk.fresh("oxi", first)
+    with pytest.raises(Conflict, match="do not measure"):
+        observations.keep_continuous(watched.node, World.doctor, first, reading)
+    assert kept(watched.node) == []
+
+
+def test_a_streamed_value_grows_old(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    encounter = watched.see(World.patient_id)
+    seconds = 1000.0
+    monkeypatch.setattr(device_desk, "monotonic", lambda: seconds)
+    watched.desk.on_reading(saturation())
+    seconds += device_desk.FRESH_SECONDS + 0.1
+    with pytest.raises(Conflict):
+        watched.desk.fresh("oxi", encounter)
+
+
+def test_the_stream_follows_the_person_at_once(watched: Watched) -> None:
+    first = watched.see(World.patient_id)
+    watched.desk.on_reading(saturation())
+    second = watched.see(another_patient(watched.node))
+    watched.desk.on_reading(saturation(98))
+    assert [topic for topic, _ in watched.heard("streaming")] == [f"encounter:{first}", f"encounter:{second}"]
+    encounters.finish_encounter(watched.node, World.doctor, second)
+    watched.desk.on_reading(saturation(96))
+    assert len(watched.heard("streaming")) == 2, "nobody is measured any more"
+
+
+def test_a_waveform_goes_to_those_who_watch(watched: Watched) -> None:
+    wave = Waveform(
+        device_id="oxi", kind="plethysmogram", rate_hz=75, first_index=30, first_at=NOW,
+        samples=(0.1, 0.2), unit="1",
+    )  # fmt: skip
+    watched.desk.on_waveform(wave)
+    assert watched.heard("waveform") == []
+    encounter = watched.see(World.patient_id)
+    watched.desk.on_waveform(wave)
+    ((topic, data),) = watched.heard("waveform")
+    assert topic == f"encounter:{encounter}"
+    assert (data["rate"], data["start"], data["samples"]) == (75, 30, [0.1, 0.2])
+
+
+def test_a_state_is_told_in_both_languages(watched: Watched) -> None:
+    watched.state("cuff", DeviceState.MEASURING)
+    ((topic, data),) = watched.heard("device")
+    assert (topic, data["assignment_id"], data["name"], data["state"]) == ("node", "a-cuff", "血压计", "measuring")
+    assert data["sentence"] == {"en": "Measuring", "zh": "正在测量"}
+
+
+def test_a_test_belongs_to_nobody_and_only_one_reading_is_a_test(watched: Watched) -> None:
+    encounter = watched.see(World.patient_id)
+    watched.desk.begin_test("cuff")
+    watched.desk.on_reading(pressure())
+    ((_, shown),) = watched.heard("device:tested")
+    assert (shown["device_id"], shown["reading"]["text"]) == ("cuff", "128/82")
+    assert kept(watched.node) == []
+    watched.desk.on_reading(pressure(2))
+    assert [row.encounter_id for row in kept(watched.node)] == [encounter]
+
+
+def test_a_test_that_was_stopped_swallows_no_reading(watched: Watched) -> None:
+    watched.see(World.patient_id)
+    watched.desk.begin_test("cuff")
+    watched.state("cuff", DeviceState.MEASURING)
+    watched.state("cuff", DeviceState.IDLE)
+    watched.desk.on_reading(pressure())
+    assert len(kept(watched.node)) == 1
