@@ -58,12 +58,16 @@ class Demo:
 
     def start(self, key: str) -> Addresses:
         """Start both nodes and wait until they answer. Raises Unavailable when one ends instead."""
-        common = {"TELECONSULT_ALLOW_DEMO_DATA": "true"}
-        hub = self._launch("hub", self._hub_port, common)
-        vehicle = self._launch(
-            "vehicle", self._vehicle_port, {**common, "TELECONSULT_HUB_URL": hub, "TELECONSULT_VEHICLE_KEY": key}
-        )
-        return Addresses(hub, vehicle)
+        hub = self.start_hub()
+        return Addresses(hub, self.start_vehicle(hub, key))
+
+    def start_hub(self) -> str:
+        """Start the hub; gives its address."""
+        return self._launch("hub", self._hub_port, {})
+
+    def start_vehicle(self, hub: str, key: str) -> str:
+        """Start the vehicle node with the hub at this address; gives the vehicle node's own."""
+        return self._launch("vehicle", self._vehicle_port, {"TELECONSULT_HUB_URL": hub, "TELECONSULT_VEHICLE_KEY": key})
 
     def wait(self) -> None:
         """Until one of the nodes ends or Ctrl-C."""
@@ -96,7 +100,12 @@ class Demo:
             command,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **environment, "TELECONSULT_DATA_DIR": str(self._folder / kind)},
+            env={
+                **os.environ,
+                **environment,
+                "TELECONSULT_ALLOW_DEMO_DATA": "true",
+                "TELECONSULT_DATA_DIR": str(self._folder / kind),
+            },
             start_new_session=True,  # Ctrl-C reaches this process alone, which then stops the nodes in order
         )
         self._nodes.append(process)

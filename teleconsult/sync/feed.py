@@ -75,10 +75,7 @@ def _write(work: Work, row: SQLModel) -> None:
     if isinstance(row, Consult):
         consults.receive_consult(work, row)
         return
-    if isinstance(row, Record):
-        result = rows.insert_record(work.session, row)
-    else:
-        result = rows.replace(work.session, row)
+    result = rows.insert_record(work.session, row) if isinstance(row, Record) else rows.replace(work.session, row)
     work.session.flush()
     if result.name == "new":
         arrivals.announce(work, row)

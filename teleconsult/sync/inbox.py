@@ -15,7 +15,7 @@ from teleconsult.domain.errors import N_, Conflict, InvalidInput, NotAllowed, No
 from teleconsult.domain.roles import SYSTEM, Role
 from teleconsult.services import consults
 from teleconsult.services.node import Node, Work
-from teleconsult.store.tables import AuditEntry, Consult, ConsultEvent, InboxEntry, Record, User
+from teleconsult.store.tables import AuditEntry, Consult, ConsultEvent, InboxEntry, Observation, Record, User
 from teleconsult.sync import arrivals, rows
 from teleconsult.sync.rows import Result
 
@@ -95,7 +95,7 @@ def _check_owner(session: Session, row: SQLModel, vehicle_id: str) -> None:
     if isinstance(row, Consult) and row.vehicle_id != vehicle_id:
         raise NotAllowed(N_("This consult belongs to another clinic vehicle."))
     author_id = getattr(row, "author_id", None) or getattr(row, "actor_id", None)
-    if isinstance(row, AuditEntry) or author_id in (None, SYSTEM.user_id):
+    if isinstance(row, AuditEntry) or author_id in (None, SYSTEM.user_id) or _measured(row, author_id):
         return
     author = session.get(User, author_id)
     if author is None:
@@ -104,6 +104,11 @@ def _check_owner(session: Session, row: SQLModel, vehicle_id: str) -> None:
         raise NotAllowed(N_("This step is for somebody with another role."))
     if author.role == Role.VEHICLE_DOCTOR and author.vehicle_id != vehicle_id:
         raise NotAllowed(N_("The author of this record works on another clinic vehicle."))
+
+
+def _measured(row: SQLModel, author_id: str) -> bool:
+    """Whether a device of the vehicle wrote the row: a reading that nobody has accepted yet."""
+    return isinstance(row, Observation) and row.source == "device" and author_id == f"device:{row.device_id}"[:64]
 
 
 def receive_blob(node: Node, sha256: str, offset: int, total: int, piece: bytes) -> int:
