@@ -1,0 +1,220 @@
+"""The vehicle doctor's pages over HTTP: from finding a person to finishing the encounter, and what goes wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlmodel import select
+
+from teleconsult.app import create_app
+from teleconsult.plugin_api import make_reading
+from teleconsult.services import observations
+from teleconsult.services.node import Node
+from teleconsult.store.tables import AuditEntry, Encounter, Observation, Patient
+from tests.support.pages import csrf, log_in, post
+from tests.support.people import another_patient
+from tests.support.world import World
+
+NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def doctor(vehicle: Node) -> FlaskClient:
+    """The vehicle doctor's browser, in English, on the day of the world's stop."""
+    vehicle.clock = lambda: NOW
+    client = create_app(vehicle).test_client()
+    log_in(client, "doctor")
+    post(client, "/language", language="en", next="/today")
+    return client
+
+
+def send(client: FlaskClient, url: str, data: Any) -> Any:
+    return client.post(url, json=data, headers={"X-CSRFToken": csrf(client)})
+
+
+def begin(client: FlaskClient, patient_id: str = World.patient_id) -> str:
+    answer = post(client, f"/patients/{patient_id}/encounters")
+    assert answer.status_code == 302, answer.text
+    url: str = answer.headers["Location"]
+    assert client.get(url).status_code == 200
+    return url
+
+
+def test_from_the_card_reader_to_the_finished_encounter(vehicle: Node, doctor: FlaskClient) -> None:
+    assert "七里村" in doctor.get("/today").text
+    found = post(doctor, "/patients/search", q="000000195001010028")
+    assert found.headers["Location"] == f"/patients/{World.patient_id}", "a card leads straight to the person"
+    person = doctor.get(found.headers["Location"]).text
+    assert "Begin an encounter" in person
+    assert "青霉素" in person
+    url = begin(doctor)
+    assert send(doctor, f"{url}/notes", {"reason": "头晕三天", "version": 1}).json["version"] == 2
+    reading = make_reading(
+        "cuff", "blood_pressure", {"systolic": (186, "mm[Hg]"), "diastolic": (96, "mm[Hg]")}, taken_at=NOW
+    )
+    view = observations.take_reading(vehicle, reading, device_name="血压计")
+    page = doctor.get(f"{url}?step=vitals").text
+    assert "186/96" in page
+    assert "In the urgent range" in page
+    assert "张秀英" in page
+    assert "76 years" in page
+    assert send(doctor, f"/readings/{view['id']}/accept", {}).json["reading"]["status"] == "final"
+    typed = {"body_temperature.body_temperature": "36.6"}
+    assert send(doctor, f"{url}/readings", typed).json["readings"][0]["text"] == "36.6"
+    assert f"{url}/consult" in doctor.get(f"{url}?step=consult").text
+    assert post(doctor, f"{url}/finish").headers["Location"] == "/today"
+    assert "is finished" in doctor.get("/today").text
+    assert "Open it again" in doctor.get(url).text
+
+
+def test_a_page_view_of_a_person_is_one_entry_of_the_audit(vehicle: Node, doctor: FlaskClient) -> None:
+    doctor.get(f"/patients/{World.patient_id}")
+    with vehicle.store.read() as session:
+        read = session.exec(select(AuditEntry).where(AuditEntry.patient_id == World.patient_id)).all()
+    assert [(entry.action, entry.actor_id) for entry in read] == [("read", World.doctor.user_id)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"resident_id": "110105194912310021"}, "check digit"),
+        ({"birth_date": "2999-01-01"}, "lies in the future"),
+        ({"birth_date": "31.12.1960"}, "cannot be used here"),
+        ({"name": ""}, "Enter the name"),
+        ({"phone": "1" * 31}, "At most 30 characters"),
+    ],
+)
+def test_a_fault_is_said_at_the_form_and_what_was_typed_stays(
+    vehicle: Node, doctor: FlaskClient, fields: dict[str, str], sentence: str
+) -> None:
+    typed = {"name": "李<b>大山", "sex": "male", "birth_date": "1960-05-01", "note": "住在桥头", **fields}
+    typed["name"] = fields.get("name", "李大山")
+    answer = post(doctor, "/patients/new", **typed)
+    assert answer.status_code == 422
+    assert sentence in answer.text
+    assert "住在桥头" in answer.text
+    assert all(value in answer.text for value in fields.values())
+    with vehicle.store.read() as session:
+        assert len(session.exec(select(Patient)).all()) == 1
+
+
+def test_two_people_of_one_name_are_told_apart_before_saving(vehicle: Node, doctor: FlaskClient) -> None:
+    typed = {"name": "张秀英", "sex": "female", "birth_date": "1950-01-01", "conditions": "I10"}
+    asked = post(doctor, "/patients/new", **typed)
+    assert asked.status_code == 409
+    assert f"/patients/{World.patient_id}" in asked.text
+    assert "it is somebody else" in asked.text
+    saved = post(doctor, "/patients/new", **typed, confirmed=World.patient_id)
+    assert saved.status_code == 302
+    assert saved.headers["Location"] != f"/patients/{World.patient_id}"
+
+
+def test_a_number_that_is_taken_leads_to_its_person(doctor: FlaskClient) -> None:
+    answer = post(doctor, "/patients/new", name="别人", resident_id="000000195001010028")
+    assert answer.status_code == 409
+    assert f'href="/patients/{World.patient_id}"' in answer.text
+
+
+def test_what_was_searched_for_begins_the_form(doctor: FlaskClient) -> None:
+    assert 'value="000000196005010136"' in post(doctor, "/patients/new", begin="000000196005010136").text
+
+
+def test_a_correction_of_an_older_page_is_refused_and_kept_on_the_page(doctor: FlaskClient) -> None:
+    typed = {"name": "张秀英", "sex": "female", "birth_date": "1950-01-01"}
+    url = f"/patients/{World.patient_id}/edit"
+    assert post(doctor, url, **typed, phone="100", version="1").status_code == 302
+    answer = post(doctor, url, **typed, phone="200", version="1")
+    assert answer.status_code == 422
+    assert "Somebody has changed this record" in answer.text
+    assert 'value="200"' in answer.text
+
+
+def test_typed_numbers_that_cannot_be_are_refused_at_their_field(vehicle: Node, doctor: FlaskClient) -> None:
+    url = begin(doctor)
+    typed = {"blood_pressure.systolic": "1520", "blood_pressure.diastolic": "95", "spo2.spo2": "97"}
+    answer = send(doctor, f"{url}/readings", typed)
+    assert (answer.status_code, answer.json["field"]) == (422, "blood_pressure.systolic")
+    without_scripts = post(doctor, f"{url}/readings", **typed)
+    assert without_scripts.status_code == 422
+    assert 'value="1520"' in without_scripts.text
+    with vehicle.store.read() as session:
+        assert session.exec(select(Observation)).all() == []
+
+
+def test_the_tray_is_emptied_by_a_person(vehicle: Node, doctor: FlaskClient) -> None:
+    reading = make_reading("t", "body_temperature", {"body_temperature": (38.2, "Cel")}, taken_at=NOW)
+    view = observations.take_reading(vehicle, reading, device_name="耳温计")
+    assert "1 readings wait to be placed" in doctor.get("/today").text
+    url = begin(doctor)
+    tray = doctor.get("/unassigned").text
+    assert "38.2" in tray
+    assert "张秀英, 76" in tray
+    answer = post(doctor, f"/readings/{view['id']}/place", encounter_id=url.rsplit("/", 1)[1])
+    assert answer.status_code == 302
+    assert "The tray is empty" in doctor.get("/unassigned").text
+    assert "38.2" in doctor.get(url).text
+
+
+def test_the_page_says_when_the_devices_measure_for_somebody_else(vehicle: Node, doctor: FlaskClient) -> None:
+    mine = begin(doctor)
+    begin(doctor, another_patient(vehicle))
+    data = doctor.get(f"{mine}/readings").json  # the same doctor has come back to this page
+    assert data["measuring"]["encounter_id"] == mine.rsplit("/", 1)[1]
+
+
+def test_somebody_elses_text_is_not_overwritten(doctor: FlaskClient) -> None:
+    url = begin(doctor)
+    assert send(doctor, f"{url}/notes", {"reason": "头晕", "version": 1}).status_code == 200
+    late = send(doctor, f"{url}/notes", {"reason": "头痛", "version": 1})
+    assert (late.status_code, late.json["code"]) == (409, "conflict")
+    assert doctor.get(f"{url}/notes").json["reason"] == "头晕"
+
+
+@pytest.mark.parametrize("body", [{"version": "x"}, {"reason": 7, "version": 1}, {"version": 1, "evil": 1}, []])
+def test_nonsense_is_answered_with_a_sentence(doctor: FlaskClient, body: Any) -> None:
+    url = begin(doctor)
+    answer = send(doctor, f"{url}/notes", body)
+    assert answer.status_code == 422
+    assert answer.json["sentence"]
+
+
+@pytest.mark.parametrize(
+    "url", ["/patients/nobody", "/patients/nobody/edit", "/encounters/nothing", "/encounters/nothing/notes"]
+)
+def test_what_is_not_there_is_said(doctor: FlaskClient, url: str) -> None:
+    assert doctor.get(url).status_code == 404
+
+
+def test_a_locked_database_loses_nothing(vehicle: Node, doctor: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not vehicle.store.is_sqlite:
+        pytest.skip("a lock that lasts is SQLite's")
+    url = begin(doctor)
+    token = {"X-CSRFToken": csrf(doctor)}
+    vehicle.store.close()
+    monkeypatch.setattr("teleconsult.store.engine.BUSY_MILLISECONDS", 50)
+    path = Path(vehicle.store.url.removeprefix("sqlite:///"))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        answer = doctor.post(f"{url}/notes", json={"reason": "头晕", "version": 1}, headers=token)
+    finally:
+        other.rollback()
+        other.close()
+    assert answer.status_code == 503
+    assert "What you entered is still on the page" in answer.json["sentence"]
+    assert doctor.post(f"{url}/notes", json={"reason": "头晕", "version": 1}, headers=token).status_code == 200
+    with vehicle.store.read() as session:
+        rows = session.exec(select(Encounter).order_by(Encounter.version)).all()
+    assert [row.reason for row in rows] == ["", "头晕"]
+
+
+def test_nobody_else_sees_these_pages(vehicle: Node, hub: Node) -> None:
+    visitor = create_app(vehicle).test_client()
+    assert visitor.get(f"/patients/{World.patient_id}").status_code == 302
+    specialist = log_in(create_app(hub).test_client(), "specialist")
+    assert specialist.get("/today").status_code == 404, "the hub has no such pages"
