@@ -21,7 +21,8 @@ class CallView:
     """A consult's call as one person sees it.
 
     `expected` and `main_id` are the one they talk with: the specialist for a vehicle, the requester for everybody
-    else. `readings` are newest first and include what a visitor may see only.
+    else. `present` are the people in the call now, as far as this node knows. `readings` are newest first, and only
+    what this person may see.
     """
 
     consult_id: str
@@ -32,6 +33,7 @@ class CallView:
     expected: str
     main_id: str
     is_party: bool
+    present: list[dict[str, Any]]
     readings: list[dict[str, Any]]
 
     @property
@@ -65,6 +67,7 @@ def read_call(node: Node, actor: Actor, consult_id: str) -> CallView:
             expected=(consult.specialist_name or "") if on_vehicle else consult.requester_name,
             main_id=(consult.specialist_id or "") if on_vehicle else consult.requester_id,
             is_party=party,
+            present=node.calls.participants(consult_id) if node.calls is not None else [],
             readings=_readings(work, consult, everything=on_vehicle and party),
         )
 

@@ -35,6 +35,7 @@ export class CallPanel {
     this.consult = String(root.dataset.consult);
     this.user = String(root.dataset.user);
     this.session = new CallSession(this.consult, this.user);
+    this.session.participants = JSON.parse(root.dataset.present || "[]");
     this.stage = /** @type {HTMLElement} */ (find("[data-call-stage]", root));
     this.tiles = /** @type {HTMLElement} */ (find("[data-call-tiles]", root));
     this.own = /** @type {HTMLVideoElement} */ (find("[data-call-own] video", root));

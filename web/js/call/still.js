@@ -1,7 +1,8 @@
 /** A still picture out of the call: the frame as it is shown, attached to the consult like any other image. */
 
-import { toast } from "../lib/toast.js";
+import { all } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { toast } from "../lib/toast.js";
 
 const JPEG_QUALITY = 0.92;
 
@@ -22,12 +23,24 @@ export async function grabFrame(video) {
 }
 
 /**
+ * Let the page's still-picture buttons work.
+ *
+ * @param {{ picture: HTMLVideoElement | null }} panel
+ * @param {{ attach: (file: File, kind?: string) => Promise<unknown> }} images
+ */
+export function bindStill(panel, images) {
+  for (const button of all("[data-call-still]")) {
+    button.addEventListener("click", () => void takeStill(panel.picture, (file) => images.attach(file, "still")));
+  }
+}
+
+/**
  * Take the picture and hand it to whoever attaches images.
  *
  * @param {HTMLVideoElement | null} video
  * @param {(file: File) => Promise<unknown>} attach
  */
-export async function takeStill(video, attach) {
+async function takeStill(video, attach) {
   if (!video) {
     toast(t("There is no picture to take yet."));
     return;

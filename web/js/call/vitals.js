@@ -4,7 +4,8 @@
  */
 
 import { el, find } from "../lib/dom.js";
-import { formatTime, t } from "../lib/i18n.js";
+import { t } from "../lib/i18n.js";
+import { toTile } from "../vehicle/reading.js";
 
 const SECONDS_SHOWN = 6;
 /** How far the pen stays behind the newest sample, so that packets that come late do not make it stop. */
@@ -18,23 +19,12 @@ const SILENCE_MS = 3000;
  * @property {string} device_id
  * @property {string} kind
  * @property {number} rate      samples per second
- * @property {string} start     time of the first sample
+ * @property {number} start     index of the first sample
  * @property {string} [unit]
  * @property {number[]} samples
  */
 
-/**
- * @typedef {object} Reading  a reading as services/observation_views.py shows it
- * @property {string} id
- * @property {string} kind
- * @property {string} name
- * @property {string} text
- * @property {string} unit
- * @property {string} taken_at
- * @property {string} status
- * @property {string} [patient_id]
- * @property {{ label: string, level?: string }[]} [marks]
- */
+/** @typedef {import("../vehicle/reading.js").ReadingView} Reading */
 
 /** Draws one wave on a canvas. */
 export class WaveTrace {
@@ -43,7 +33,7 @@ export class WaveTrace {
   #drawn = 0;
   #startedAt = 0;
   #lastAt = 0;
-  #lastStart = "";
+  #lastStart = -1;
   #low = Infinity;
   #high = -Infinity;
   #frame = 0;
@@ -208,23 +198,29 @@ export class VitalsStrip {
 
 /** @param {Reading} reading */
 function makeTile(reading) {
-  const level = (reading.marks ?? []).map((mark) => mark.level).find((one) => one === "danger" || one === "warning");
+  const shown = toTile(reading);
+  const notes = [
+    reading.status === "streaming" ? t("live") : shown.time,
+    reading.status === "preliminary" ? t("not yet accepted") : "",
+    ...reading.marks.map((mark) => t(mark.label)),
+  ];
   return el(
     "div",
     {
-      class: `call-vital${level ? ` call-vital-${level}` : ""}${reading.status === "preliminary" ? " call-vital-new" : ""}`,
+      class: `call-vital${shown.level ? ` call-vital-${shown.level}` : ""}${reading.status === "preliminary" ? " call-vital-new" : ""}`,
       "data-reading": reading.id,
       "data-kind": reading.kind,
       "data-taken": reading.taken_at,
     },
-    el("span", { class: "call-vital-label" }, t(reading.name)),
-    el("span", { class: "call-vital-value" }, el("b", {}, reading.text), " ", el("small", {}, reading.unit)),
+    el("span", { class: "call-vital-label" }, shown.label),
     el(
       "span",
-      { class: "call-vital-note" },
-      [formatTime(reading.taken_at), reading.status === "preliminary" ? t("not yet accepted") : "", ...(reading.marks ?? []).map((mark) => t(mark.label))]
-        .filter(Boolean)
-        .join(" · "),
+      { class: "call-vital-value" },
+      el("b", {}, shown.value),
+      " ",
+      el("small", {}, shown.unit),
+      shown.extra ? el("span", { class: "call-vital-extra" }, `${shown.extra.label} `, el("b", {}, shown.extra.value)) : null,
     ),
+    el("span", { class: "call-vital-note" }, notes.filter(Boolean).join(" · ")),
   );
 }

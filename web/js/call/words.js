@@ -41,6 +41,8 @@ export function qualityDeed({ word, limitedBy, loss, sentHeight }) {
  */
 export function stateSentence(state, { others, expected, vehicle }) {
   switch (state) {
+    case "idle":
+      return others.length ? t("%(names)s: in the call, waiting.", { names: others.map(({ name }) => name).join(", ") }) : "";
     case "joining":
       return t("Entering the call…");
     case "live":
