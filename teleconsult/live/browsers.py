@@ -16,7 +16,7 @@ from teleconsult.domain.errors import N_, NotAllowed, NotFound, TeleconsultError
 from teleconsult.domain.roles import Role
 from teleconsult.live.namespace import Answer, Caller, PeopleNamespace, event
 from teleconsult.services import call_messages as messages
-from teleconsult.services import chat
+from teleconsult.services import chat, devices
 from teleconsult.services.node import Node
 from teleconsult.services.topics import check_topic
 
@@ -185,8 +185,6 @@ class Browsers(PeopleNamespace):
         return {"message": line}
 
     @event("device:command", DeviceCommand, Role.VEHICLE_DOCTOR)
-    def device_command(self, _caller: Caller, message: DeviceCommand) -> None:
+    def device_command(self, caller: Caller, message: DeviceCommand) -> None:
         """Ask something of a device of this vehicle."""
-        if self.node.devices is None:
-            raise NotFound(N_("Devices are connected to clinic vehicles only."))
-        self.node.devices.command(message.assignment_id, message.command)
+        devices.command_device(self.node, caller.actor, message.assignment_id, message.command)

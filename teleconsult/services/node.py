@@ -45,8 +45,8 @@ EVERY_VEHICLE = "*"
 class Node:
     """One running node (hub or vehicle). `node_id` is "hub" or the vehicle's id.
 
-    The hub has `media` and `calls`, a vehicle has `devices` and `desk`, `relay` (hands a browser's call message to the hub and
-    gives the answer; raises Unavailable off line) and `uplink` (its state: online, since, waiting, last_success).
+    The hub has `media` and `calls`, a vehicle has `devices` and `desk`, `relay` (hands a browser's call message to the
+    hub and gives the answer; raises Unavailable off line) and `uplink` (online, since, waiting, last_success).
     """
 
     settings: Settings
