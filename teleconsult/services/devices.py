@@ -108,15 +108,15 @@ def found_devices(node: Node) -> list[FoundDevice]:
 
 def search_devices(node: Node, actor: Actor, plugin: str, reader: str) -> None:
     """Look for devices for some seconds; each one found is announced on "node" as `device:found`."""
-    require_vehicle(actor, node.node_id)
     host, desk = _running(node)
+    require_vehicle(actor, node.node_id)
     host.discover(plugin, reader, lambda info: desk.on_found(plugin, reader, info), SEARCH_SECONDS)
 
 
 def add_device(node: Node, actor: Actor, plugin: str, reader: str, device_id: str, *, name: str = "") -> DeviceCard:
     """Make a found device the vehicle's own, and read it from now on."""
-    require_vehicle(actor, node.node_id)
     host, desk = _running(node)
+    require_vehicle(actor, node.node_id)
     info = desk.found().get((plugin, reader, device_id))
     if info is None:
         raise NotFound(N_("This device was not found in the last search. Search again."))
@@ -172,8 +172,8 @@ def command_device(
     With `encounter_id` the devices measure for that encounter from now on: who presses the button beside a
     name means that person. Raises NotFound, InvalidInput, Conflict (it measures already), Unavailable.
     """
-    require_vehicle(actor, node.node_id)
     host, desk = _running(node)
+    require_vehicle(actor, node.node_id)
     row = _read_assignment(node, assignment_id)
     if command == Command.MEASURE:
         _refuse_if_measuring(host, row)
@@ -185,8 +185,8 @@ def command_device(
 
 def test_device(node: Node, actor: Actor, assignment_id: str) -> None:
     """Measure once to see whether the device works. The value is shown on its card and belongs to nobody."""
-    require_vehicle(actor, node.node_id)
     host, desk = _running(node)
+    require_vehicle(actor, node.node_id)
     row = _read_assignment(node, assignment_id)
     _refuse_if_measuring(host, row)
     desk.begin_test(row.device_id)
