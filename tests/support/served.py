@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from teleconsult.domain.ids import utc_now
+from teleconsult.services import measuring
 from teleconsult.services.node import Node
 from teleconsult.services.vehicles import make_key
 from teleconsult.settings import NodeKind, Settings
@@ -89,9 +90,7 @@ class TwoNodes:
             self.hub.stop()
             raise
 
-    def _prepare(
-        self, settings: dict[str, Any], node_id: str, key_hash: str, fill: Callable[[Node], None]
-    ) -> None:
+    def _prepare(self, settings: dict[str, Any], node_id: str, key_hash: str, fill: Callable[[Node], None]) -> None:
         config = Settings(kind=NodeKind(settings["kind"]), data_dir=settings["data_dir"], allow_demo_data=True)
         config.data_dir.mkdir(parents=True)
         node = Node(config, Store(config.url), node_id)
@@ -110,7 +109,7 @@ class TwoNodes:
                 "reason": "胸闷两天",
                 "started_at": utc_now(),
             }
-            new_version(
+            row = new_version(
                 tx.session, Encounter, encounter, author=World.doctor, node_id=node_id, record_id=ENCOUNTER
             )
             if node_id != "hub":
@@ -120,9 +119,17 @@ class TwoNodes:
                         reader="oximeter",
                         device_id="sim-oximeter-1",
                         name="血氧仪",
-                        info={"kinds": ["spo2"], "waveforms": ["plethysmogram"], "model": "oximeter", "serial_number": "1"},
+                        info={
+                            "kinds": ["spo2"],
+                            "waveforms": ["plethysmogram"],
+                            "model": "oximeter",
+                            "serial_number": "1",
+                        },
                     )
                 )
+        if node_id != "hub":
+            with node.transaction(World.doctor) as work:
+                measuring.choose(work, row)
         values = {"id": self.consult_id} if self.consult_id else {}
         self.consult_id = put_consult(node, encounter_id=ENCOUNTER, **values)
         fill(node)

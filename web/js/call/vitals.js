@@ -135,7 +135,9 @@ export class WaveTrace {
     for (const sample of samples) {
       const x = (this.#drawn * step) % width;
       const y = height - margin - ((sample - this.#low) / span) * (height - 2 * margin);
-      context.clearRect(x + 1, 0, Math.max(step, GAP_SECONDS * this.#rate * step), height);
+      // Ahead of the pen's own width, or it would wipe away half of what it draws.
+      context.clearRect(x + context.lineWidth, 0, Math.max(step, GAP_SECONDS * this.#rate * step), height);
+      if (x < step) context.clearRect(0, 0, context.lineWidth, height);
       if (this.#previousY !== null && x >= step) {
         context.beginPath();
         context.moveTo(x - step, this.#previousY);
