@@ -16,6 +16,11 @@ from tests.browser.media_page import FLAGS, make_camera, make_microphone
 TABLET = {"width": 1024, "height": 768}
 DESKTOP = {"width": 1366, "height": 768}
 
+ARTIFACTS = Path(__file__).parents[1] / "artifacts"
+
+PEOPLE: list[Person] = []
+"""Everybody logged in, so that a failed test can show what they saw."""
+
 WATCH_CONNECTIONS = """
 const Native = window.RTCPeerConnection;
 window.connections = [];
@@ -61,6 +66,8 @@ class Person:
         context.add_init_script(WATCH_CONNECTIONS)
         context.set_default_timeout(20_000)
         self.errors: list[str] = []
+        self.username = username
+        PEOPLE.append(self)
         self.page: Page = context.new_page()
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.go("/login")
@@ -106,6 +113,14 @@ class Person:
         before = self.received()
         self.until(lambda: self.received()["frames"] > before["frames"] + 5, "more frames", timeout)
         self.until(lambda: self.received()["energy"] > before["energy"] + 1e-4, "more sound", timeout)
+
+
+def photograph(test: str) -> None:
+    """Keep what everybody sees now, for whoever looks into the failed test."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    for person in PEOPLE:
+        if person.browser.is_connected():
+            person.page.screenshot(path=ARTIFACTS / f"{test}-{person.username}.png")
 
 
 def launch(playwright: Playwright, folder: Path, colour: str, hertz: int) -> Browser:

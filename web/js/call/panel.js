@@ -286,6 +286,8 @@ export class CallPanel {
     for (const [selector, act] of Object.entries(actions)) {
       for (const button of all(selector)) button.addEventListener("click", () => act(button));
     }
+    // Drawn disabled: a tap before this line would be lost in silence.
+    for (const button of /** @type {HTMLButtonElement[]} */ (all("[data-call-enter]"))) button.disabled = false;
     for (const select of /** @type {HTMLSelectElement[]} */ (all("select[data-device-kind]"))) {
       select.addEventListener("change", () => void this.#chooseDevice(select));
     }

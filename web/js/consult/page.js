@@ -60,6 +60,7 @@ export function followConsult(options = {}) {
       look();
     },
     "opinion:signed": look,
+    joined: look,
     resumed: look,
     ...options.handlers,
   });
@@ -124,7 +125,7 @@ export async function takeStep(form, button) {
   if (button?.getAttribute("aria-busy") === "true") return;
   if (button) setBusy(button);
   try {
-    const answer = await postJson(form.action, { action: String(data.get("action")), text: String(data.get("text") ?? "") });
+    const answer = await postJson(form.getAttribute("action") ?? "", { action: String(data.get("action")), text: String(data.get("text") ?? "") });
     if (answer.sentence) announce(answer.sentence);
     location.assign(answer.url);
   } catch (problem) {

@@ -131,8 +131,9 @@ export async function request(event, data = {}, options = {}) {
 }
 
 /**
- * Watch a topic. `handlers` is by event name; two names are special: `resumed` is called after a lost connection has
- * come back, `refused` with the LiveError when the topic may not be watched.
+ * Watch a topic. `handlers` is by event name; three names are special: `joined` is called once the topic is watched (what
+ * happened between drawing the page and now was missed), `resumed` after a lost connection has come back, `refused` with
+ * the LiveError when the topic may not be watched.
  *
  * Events that name a consult are given only to the watchers of that consult (and of topics that are not a consult).
  *
@@ -165,7 +166,7 @@ export function watch(topic, handlers) {
 async function joinTopic(topic, again) {
   try {
     await request("watch", { topic });
-    if (again) tell(topic, "resumed", {});
+    tell(topic, again ? "resumed" : "joined", {});
   } catch (error) {
     // A lost connection is no refusal: the topic is joined again when it is back.
     if (error instanceof LiveError && error.code !== "timeout") tell(topic, "refused", error);
