@@ -174,6 +174,7 @@ function showMeasuring(target) {
   if (!mine) {
     for (const one of streaming.values()) one.tile.remove();
     streaming.clear();
+    byId("curves").hidden = true;
     announce(sentence.textContent, { urgent: true });
   }
 }
