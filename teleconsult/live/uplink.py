@@ -102,6 +102,7 @@ class UplinkNamespace(Namespace):  # type: ignore[misc]
         self._vehicle_of: dict[str, str] = {}  # sid → vehicle id
         self._sid_of: dict[str, str] = {}  # vehicle id → sid
         self._channel_at: dict[str, str] = {}  # browser channel → vehicle id
+        self._key_of: dict[str, str] = {}  # sid → the key it was let in with
         node.bus.listen(self._hear)
 
     # -- connection -----------------------------------------------------------------------------------------------
@@ -119,6 +120,7 @@ class UplinkNamespace(Namespace):  # type: ignore[misc]
             old = self._sid_of.get(hello.vehicle_id)
             self._vehicle_of[sid] = hello.vehicle_id
             self._sid_of[hello.vehicle_id] = sid
+            self._key_of[sid] = hello.key
         if old:
             disconnect(old, namespace="/uplink")
         log.info("a vehicle is on line", vehicle=hello.vehicle_id, version=hello.version)
@@ -129,6 +131,7 @@ class UplinkNamespace(Namespace):  # type: ignore[misc]
         sid = request.sid  # type: ignore[attr-defined]
         with self._lock:
             vehicle_id = self._vehicle_of.pop(sid, None)
+            self._key_of.pop(sid, None)
             if vehicle_id is None or self._sid_of.get(vehicle_id) != sid:
                 return
             del self._sid_of[vehicle_id]
@@ -144,8 +147,14 @@ class UplinkNamespace(Namespace):  # type: ignore[misc]
     # -- messages -------------------------------------------------------------------------------------------------
 
     def on_beat(self, _data: object = None) -> dict[str, Any]:
-        """Answer a heartbeat with the hub's time."""
-        vehicles.seen(self._node, self._vehicle())
+        """Answer a heartbeat with the hub's time, as long as the vehicle's key is good."""
+        vehicle_id = self._vehicle()
+        try:
+            vehicles.check_key(self._node, vehicle_id, self._key_of.get(request.sid, ""))  # type: ignore[attr-defined]
+        except NotAllowed as error:
+            self._cut(vehicle_id)
+            return error_to_wire(error)
+        vehicles.seen(self._node, vehicle_id)
         return {"ok": True, "now": self._node.clock().isoformat()}
 
     def on_push(self, data: object) -> dict[str, Any]:
@@ -222,7 +231,17 @@ class UplinkNamespace(Namespace):  # type: ignore[misc]
 
     # -- the other way --------------------------------------------------------------------------------------------
 
+    def _cut(self, vehicle_id: str) -> None:
+        """End the link of a vehicle whose key is no longer good."""
+        sid = self._sid_of.get(vehicle_id)
+        if sid is not None:
+            log.warning("a vehicle's link is cut: its key is no longer good", vehicle=vehicle_id)
+            self.socketio.server.disconnect(sid, namespace="/uplink")
+
     def _hear(self, topic: str, event: str, data: dict[str, Any]) -> None:
+        if event == "vehicle:refused":
+            self._cut(data["vehicle_id"])
+            return
         if event == "outbox:changed":
             for sid in list(self._vehicle_of):
                 self.emit("poke", {}, room=sid)
