@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, Flask, current_app, g, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, current_app, g, redirect, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
@@ -50,7 +50,7 @@ WAYS = (
     Way("outbox.index", N_("To be sent"), "upload", "vehicle", key="outbox"),
     Way("queue.index", N_("Queue"), "queue", "hub", key="queue"),
     Way("board.index", N_("Board"), "board", "hub"),
-    Way("records.index", N_("Records"), "records", "hub"),
+    Way("consults.mine", N_("Consults"), "consult", "hub"),
     Way("admin.people", N_("Accounts"), "people", "hub"),
     Way("admin.institutions", N_("Institutions"), "institution", "hub"),
     Way("admin.vehicles", N_("Vehicles"), "vehicle", "hub"),
@@ -83,10 +83,10 @@ def site_date(at: datetime) -> str:
 
 @bp.get("/")
 @allow()
-def home() -> str | Response:
-    """The first page of a person: the first entry of their rail."""
+def home() -> Response:
+    """The first page of a person: the first entry of their rail, or else the only page that everybody has."""
     ways = ways_of(current_node(), current_actor())
-    return redirect(url_for(ways[0].endpoint)) if ways else render_template("home.html")
+    return redirect(url_for(ways[0].endpoint if ways else "auth.password"))
 
 
 def ways_of(node: Node, actor: Actor) -> list[Way]:
