@@ -9,7 +9,6 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from flask_babel import gettext as _
 from pydantic import BaseModel, ConfigDict, Field
 
-from teleconsult.domain.consult import CALLABLE, OVER
 from teleconsult.domain.errors import N_, InvalidInput
 from teleconsult.domain.network import SPECIALTIES
 from teleconsult.domain.roles import Role
@@ -52,8 +51,7 @@ def read_conversation(consult_id: UUID) -> Response:
         ok=True,
         messages=talk.messages,
         images=[_image(image) for image in talk.images],
-        open=talk.state not in OVER,
-        callable=talk.state in CALLABLE,
+        may_add=talk.may_add,
         kinds=[{"code": code, "name": _(name)} for code, name in attachments.KINDS.items()],
     )
 

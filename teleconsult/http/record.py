@@ -12,7 +12,7 @@ from teleconsult.domain.network import SPECIALTIES
 from teleconsult.domain.roles import Role
 from teleconsult.http import consult_words as words
 from teleconsult.http.auth import LANGUAGES
-from teleconsult.http.reading_tiles import vital
+from teleconsult.http.reading_tiles import unit, vital
 from teleconsult.http.security import allow, current_actor, current_node
 from teleconsult.services.consults import GIVERS, WAYS_OF_CONSENT
 from teleconsult.services.patients import SEX_NAMES
@@ -43,6 +43,7 @@ def _page(record: object, language: str | None) -> str:
         givers=GIVERS,
         ways=WAYS_OF_CONSENT,
         vital=vital,
+        unit=unit,
         when=words.when,
         clock=words.clock,
         day=words.day,

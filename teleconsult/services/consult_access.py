@@ -58,6 +58,12 @@ def check_sight(session: Session, actor: Actor, consult_id: str, least: Sight = 
     return consult
 
 
+def may_contribute(session: Session, actor: Actor, consult: Consult) -> bool:
+    """Whether this person may add a line or an image: the parties and the invited, until it is over."""
+    belongs = is_party(consult, actor) or is_invited(session, consult.id, actor.user_id)
+    return belongs and State(consult.state) not in OVER
+
+
 def check_contribution(session: Session, actor: Actor, consult_id: str) -> Consult:
     """The consult, if this person may add a line or an image to it now.
 

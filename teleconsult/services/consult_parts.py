@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from teleconsult.domain.consult import State
 from teleconsult.domain.roles import Actor
 from teleconsult.services import attachments, chat
-from teleconsult.services.consult_access import check_sight
+from teleconsult.services.consult_access import check_sight, may_contribute
 from teleconsult.services.node import Node
 
 
@@ -16,7 +15,7 @@ from teleconsult.services.node import Node
 class Conversation:
     """Oldest first."""
 
-    state: State
+    may_add: bool
     messages: list[dict[str, Any]]
     images: list[dict[str, Any]]
 
@@ -27,7 +26,7 @@ def conversation(node: Node, actor: Actor, consult_id: str) -> Conversation:
         consult = check_sight(work.session, actor, consult_id)
         work.audit("read", "conversation", consult_id, patient_id=consult.patient_id)
         return Conversation(
-            state=State(consult.state),
+            may_add=may_contribute(work.session, actor, consult),
             messages=chat.messages_of(work.session, consult_id),
             images=attachments.images_of(node, work.session, consult_id),
         )

@@ -61,8 +61,7 @@ export async function startChat(root, consult, options = {}) {
     try {
       const talk = await getJson(`/consults/${consult}/conversation`);
       for (const line of talk.messages) show(line);
-      form.hidden = !talk.open;
-      if (!talk.open && !talk.messages.length) empty.textContent = t("Nothing was written in this consult.");
+      form.hidden = !talk.may_add;
       list.scrollTop = list.scrollHeight;
     } catch (problem) {
       tell(problem);

@@ -69,7 +69,7 @@ export class ConsultImages {
         this.#kinds = talk.kinds.map((/** @type {{ code: string }} */ kind) => kind.code);
         this.kind.replaceChildren(...talk.kinds.filter((/** @type {any} */ k) => k.code !== "still").map((/** @type {any} */ k) => el("option", { value: k.code }, k.name)));
       }
-      this.adder.hidden = !talk.open || this.options.canAdd === false;
+      this.adder.hidden = !talk.may_add || this.options.canAdd === false;
       for (const image of talk.images) this.#show(image);
     } catch (problem) {
       this.#tell(problem instanceof Error ? problem.message : String(problem));
