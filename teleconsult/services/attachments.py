@@ -150,11 +150,13 @@ def _too_many_pixels() -> InvalidInput:
 
 def _write(image: Image.Image, form: str) -> Picture:
     """The pixels alone, in the format they came in (an animation's first picture)."""
+    if image.mode.startswith("I"):  # 16 bits of grey, which a plain conversion would cut off to white
+        image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     if max(image.size) > LONGEST_SIDE:
         image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
     has_alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
     if form == "JPEG" or not has_alpha:
-        image = image.convert("L" if image.mode in ("1", "L", "I;16") and form == "PNG" else "RGB")
+        image = image.convert("L" if image.mode in ("1", "L") and form == "PNG" else "RGB")
     else:
         image = image.convert("RGBA")
     clean = Image.new(image.mode, image.size)

@@ -5,7 +5,6 @@ import { bindKeys } from "../lib/keys.js";
 import { addTile, showReading } from "../lib/tile.js";
 import { startPanel } from "../call/panel.js";
 import { bindStill } from "../call/still.js";
-import { bindStill } from "../call/still.js";
 import { VitalsStrip } from "../call/vitals.js";
 import { toTile } from "../vehicle/reading.js";
 import { startChat } from "./chat.js";
@@ -57,7 +56,7 @@ function showLive(reading) {
   byId("no-readings").hidden = true;
 }
 
-async function startParts() {
+function startParts() {
   const chat = document.getElementById("chat");
   const images = document.getElementById("images");
   if (chat) void startChat(chat, id, { onCount: (count) => setCount("tab-chat", count), onNew: () => mark("tab-chat") });
