@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Locator, Page, Playwright
 
 from teleconsult.demo import seed
-from tests.browser.media_page import FLAGS, make_camera, make_microphone
+from tests.browser.media_page import FLAGS, make_microphone
 
 TABLET = {"width": 1024, "height": 768}
 DESKTOP = {"width": 1366, "height": 768}
@@ -46,10 +48,10 @@ window.colours = () => [...document.querySelectorAll("[data-call-tiles] video")]
   const canvas = Object.assign(document.createElement("canvas"), { width: 16, height: 16 });
   const context = canvas.getContext("2d");
   context.drawImage(video, 0, 0, 16, 16);
-  const [red, green, blue] = context.getImageData(8, 8, 1, 1).data;
-  if (red > 150 && green < 110) return "red";
-  if (green > 100 && red < 100 && blue < 100) return "green";
-  return blue > 150 ? "blue" : "?";
+  const [red, green, blue] = context.getImageData(2, 2, 1, 1).data;
+  if (red > green + 30 && red > blue + 30) return "red";
+  if (green > red + 20 && green > blue + 20) return "green";
+  return blue > red + 30 && blue > green + 20 ? "blue" : "?";
 });
 """
 
@@ -57,7 +59,9 @@ window.colours = () => [...document.querySelectorAll("[data-call-tiles] video")]
 class Person:
     """Somebody logged in at a node."""
 
-    def __init__(self, browser: Browser, base: str, username: str, viewport: dict[str, int]) -> None:
+    def __init__(
+        self, browser: Browser, base: str, username: str, viewport: dict[str, int], password: str = seed.PASSWORD
+    ) -> None:
         self.base = base
         self.browser = browser
         context = browser.new_context(
@@ -72,7 +76,7 @@ class Person:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.go("/login")
         self.page.fill("[name=username]", username)
-        self.page.fill("[name=password]", seed.PASSWORD)
+        self.page.fill("[name=password]", password)
         self.page.press("[name=password]", "Enter")
         self.page.wait_for_url(re.compile(r"^(?!.*/login)"))
 
@@ -123,9 +127,42 @@ def photograph(test: str) -> None:
             person.page.screenshot(path=ARTIFACTS / f"{test}-{person.username}.png")
 
 
+WALLS = {"red": (196, 92, 80), "green": (84, 150, 104), "blue": (84, 112, 186)}
+"""The wall behind each person tells who it is."""
+
+
+def make_portrait(path: Path, colour: str, width: int = 1280, height: int = 720) -> Path:
+    """A camera file: somebody in a white coat before a wall of one colour, swaying a little."""
+    with path.open("wb") as out:
+        out.write(f"YUV4MPEG2 W{width} H{height} F15:1 Ip A1:1 C420jpeg\n".encode())
+        for frame in range(30):
+            picture = _portrait(WALLS[colour], width, height, round(14 * math.sin(frame / 30 * 2 * math.pi)))
+            luma, blue, red = picture.convert("YCbCr").split()
+            half = (width // 2, height // 2)
+            out.write(b"FRAME\n" + luma.tobytes() + blue.resize(half).tobytes() + red.resize(half).tobytes())
+    return path
+
+
+def _portrait(wall: tuple[int, int, int], width: int, height: int, sway: int) -> Image.Image:
+    picture = Image.new("RGB", (width, height), wall)
+    draw = ImageDraw.Draw(picture)
+    middle = width // 2 + sway
+    lighter = tuple(min(255, part + 24) for part in wall)
+    draw.rectangle((width * 3 // 4, 60, width - 70, height * 3 // 5), fill=lighter)
+    draw.rounded_rectangle((middle - 300, 500, middle + 300, height + 200), 130, fill=(242, 245, 246))
+    draw.polygon(((middle - 60, 490), (middle + 60, 490), (middle, 660)), fill=(120, 170, 190))
+    draw.rectangle((middle - 48, 400, middle + 48, 530), fill=(214, 172, 142))
+    draw.ellipse((middle - 135, 120, middle + 135, 450), fill=(42, 38, 36))
+    draw.ellipse((middle - 118, 170, middle + 118, 470), fill=(228, 190, 160))
+    for side in (-46, 46):
+        draw.ellipse((middle + side - 11, 300, middle + side + 11, 318), fill=(40, 36, 34))
+    draw.arc((middle - 44, 350, middle + 44, 410), 20, 160, fill=(160, 92, 82), width=6)
+    return picture
+
+
 def launch(playwright: Playwright, folder: Path, colour: str, hertz: int) -> Browser:
     """A Chromium whose camera shows one colour and whose microphone hears one tone."""
-    camera = make_camera(folder / f"{colour}.y4m", colour)
+    camera = make_portrait(folder / f"{colour}.y4m", colour)
     microphone = make_microphone(folder / f"{colour}.wav", hertz)
     return playwright.chromium.launch(
         executable_path="/usr/bin/chromium",

@@ -30,7 +30,14 @@ async function startSide(of) {
     show();
   });
   const button = find('[data-drawer][aria-controls="call-invite"]');
-  if (button) startInvitations(button, byId("invitations"), of.consult);
+  if (button) {
+    const list = byId("invitations");
+    startInvitations(button, list, of.consult);
+    // The list opens with its drawer; closed by its own cross, the drawer closes the list.
+    byId("call-invite").addEventListener("drawer:toggle", (event) => {
+      if (!(/** @type {CustomEvent} */ (event).detail.open)) list.hidden = true;
+    });
+  }
   closeOthers(["call-drawer", "call-invite"]);
   void startChat(byId("call-chat"), of.consult, {
     onNew: () => {
