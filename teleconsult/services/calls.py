@@ -23,20 +23,8 @@ from teleconsult.domain.ids import new_id
 from teleconsult.domain.roles import Actor
 from teleconsult.media import MediaBackend, MediaEvent, PeerState, RoomLost, SignalOut, SignalRefused
 from teleconsult.services import call_access, hub_questions
+from teleconsult.services import call_messages as messages
 from teleconsult.services.call_check import ROOM_PREFIX, CallChecks
-from teleconsult.services.call_messages import (
-    CHECK,
-    EVENTS,
-    Check,
-    End,
-    Gone,
-    Join,
-    Leave,
-    Media,
-    Quality,
-    Resume,
-    Signal,
-)
 from teleconsult.services.call_room import Call, Stay
 from teleconsult.services.node import Node
 
@@ -130,33 +118,33 @@ class CallDesk:
         """
         if event in hub_questions.EVENTS:
             return hub_questions.answer(self._node, actor, event, data)
-        model = EVENTS.get(event)
+        model = messages.EVENTS.get(event)
         if model is None:
             raise NotFound(N_("The hub does not know this message. Load the page again."))
         message = model.model_validate(data)
         match message:
-            case Join():
+            case messages.Join():
                 return self.join(actor, channel, message)
-            case Resume():
+            case messages.Resume():
                 return self.resume(actor, channel, message)
-            case Check():
+            case messages.Check():
                 self._checks.join(channel, message.peer)
                 return {"ice_servers": self._ice_servers()}
-            case Signal():
+            case messages.Signal():
                 self.signal(actor, channel, message)
-            case Leave():
+            case messages.Leave():
                 self.leave(actor, channel, message)
-            case End():
+            case messages.End():
                 call_access.end(self._node, actor, message.consult_id)
-            case Media():
+            case messages.Media():
                 self._change(actor, channel, message.consult_id, audio=message.audio, video=message.video)
-            case Quality():
+            case messages.Quality():
                 self._change(actor, channel, message.consult_id, word=message.word)
-            case Gone():
+            case messages.Gone():
                 self.channel_gone(channel, ended=message.ended)
         return {}
 
-    def join(self, actor: Actor, channel: str, message: Join) -> dict[str, Any]:
+    def join(self, actor: Actor, channel: str, message: messages.Join) -> dict[str, Any]:
         """Enter the call through a new peer; an earlier one of the same person goes, and its page is told.
 
         Raises NotFound, NotAllowed, Conflict (no call to enter), Unavailable (no media worker).
@@ -184,7 +172,7 @@ class CallDesk:
             "started_at": started_at.isoformat() if started_at else None,
         }
 
-    def _place(self, actor: Actor, channel: str, message: Join) -> tuple[Stay, bool, str | None]:
+    def _place(self, actor: Actor, channel: str, message: messages.Join) -> tuple[Stay, bool, str | None]:
         with self._lock:
             call = self._calls.setdefault(message.consult_id, Call())
             taken = call.by_peer(message.peer)
@@ -213,7 +201,7 @@ class CallDesk:
                     del call.stays[actor.user_id]
             raise
 
-    def resume(self, actor: Actor, channel: str, message: Resume) -> dict[str, Any]:
+    def resume(self, actor: Actor, channel: str, message: messages.Resume) -> dict[str, Any]:
         """Move the signalling of a living peer to this channel. `resumed` is false where it has to join again."""
         with self._node.store.read() as session:
             consult = call_access.check_entry(session, actor, message.consult_id)
@@ -229,19 +217,19 @@ class CallDesk:
             "started_at": consult.call_started_at.isoformat() if consult.call_started_at else None,
         }
 
-    def signal(self, actor: Actor, channel: str, message: Signal) -> None:
+    def signal(self, actor: Actor, channel: str, message: messages.Signal) -> None:
         """Carry a description or candidate to the media worker. What is wrong with it comes back as `call:refused`."""
         wire = message.message.wire()
-        if message.consult_id == CHECK:
+        if message.consult_id == messages.CHECK:
             self._checks.signal(channel, message.peer, wire)
             return
         with self._lock:
             self._stay(actor, channel, message.consult_id, message.peer)
         self._media().signal(message.consult_id, message.peer, wire)
 
-    def leave(self, actor: Actor, channel: str, message: Leave) -> None:
+    def leave(self, actor: Actor, channel: str, message: messages.Leave) -> None:
         """Leave the call. The consult goes on; it is interrupted when nobody returns."""
-        if message.consult_id == CHECK:
+        if message.consult_id == messages.CHECK:
             self._checks.leave(channel, message.peer)
             return
         with self._lock:
@@ -373,11 +361,6 @@ class CallDesk:
         with self._lock:
             call = self._calls.get(consult_id)
             return [stay.view() for stay in call.stays.values()] if call is not None else []
-
-    def running(self) -> dict[str, list[dict[str, Any]]]:
-        """Every call that somebody is in, by consult."""
-        with self._lock:
-            return {key: [s.view() for s in call.stays.values()] for key, call in self._calls.items() if call.stays}
 
     def _stay(self, actor: Actor, channel: str, consult_id: str, peer: str | None = None) -> Stay:
         """The actor's own stay on this channel, with this peer where one is named. Called with the lock held."""

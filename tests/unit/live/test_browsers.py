@@ -102,8 +102,14 @@ def test_somebody_elses_consult(hub: Node, hub_tab: NewTab, username: str) -> No
         ("watch", [None]),
         ("watch", [b"\x00\xff"]),
         ("call:join", [{"consult_id": "1 OR 1=1", "peer": PEER}]),
-        ("call:signal", [{"consult_id": new_id(), "peer": PEER, "message": {"description": {"type": "offer", "sdp": 7}}}]),
-        ("call:signal", [{"consult_id": new_id(), "peer": PEER, "message": {"description": {"type": "bye", "sdp": ""}}}]),
+        (
+            "call:signal",
+            [{"consult_id": new_id(), "peer": PEER, "message": {"description": {"type": "offer", "sdp": 7}}}],
+        ),
+        (
+            "call:signal",
+            [{"consult_id": new_id(), "peer": PEER, "message": {"description": {"type": "bye", "sdp": ""}}}],
+        ),
         ("call:signal", [{"consult_id": new_id(), "peer": PEER, "message": "offer"}]),
         ("chat:send", [{"consult_id": new_id(), "id": new_id(), "text": "x" * 5000}]),
         ("device:command", [{"assignment_id": "cuff", "command": {"rm": "-rf"}}]),
@@ -180,9 +186,7 @@ def test_announcements_reach_who_watches_and_nobody_else(hub: Node, hub_tab: New
     assert doctor.said("reading") == [{"id": "1"}]
 
 
-def test_who_watched_a_waiting_consult_hears_no_more_of_it_when_a_colleague_has_it(
-    hub: Node, hub_tab: NewTab
-) -> None:
+def test_who_watched_a_waiting_consult_hears_no_more_of_it_when_a_colleague_has_it(hub: Node, hub_tab: NewTab) -> None:
     waiting = {"specialist_id": None, "specialist_name": None, "accepted_at": None}
     consult_id = put_consult(hub, State.REQUESTED, **waiting)
     topic = f"consult:{consult_id}"
@@ -236,9 +240,7 @@ def test_an_expired_login_ends_the_socket_with_a_word(hub: Node, hub_tab: NewTab
     assert hub.presence.online_since(World.specialist.user_id) is None
 
 
-def test_an_open_page_alone_does_not_keep_a_login_alive(
-    hub: Node, hub_tab: NewTab, clock: MovableClock
-) -> None:
+def test_an_open_page_alone_does_not_keep_a_login_alive(hub: Node, hub_tab: NewTab, clock: MovableClock) -> None:
     tab = hub_tab("specialist")
     for _ in range(int(hub.settings.session_idle_minutes) + 1):
         clock.pass_by(60)

@@ -346,9 +346,7 @@ def test_malformed_messages_change_nothing(desk: Desk, event: str, data: dict[st
 
 def test_a_call_is_bounded(desk: Desk) -> None:
     desk.enter(World.doctor)
-    guests = [
-        Actor(f"guest-{n}", f"客{n}", World.specialist.role, World.hospital_id) for n in range(MAX_PARTICIPANTS)
-    ]
+    guests = [Actor(f"guest-{n}", f"客{n}", World.specialist.role, World.hospital_id) for n in range(MAX_PARTICIPANTS)]
     for guest in guests:
         invite(desk.node, desk.consult, guest.user_id)
     for guest in guests[:-1]:
