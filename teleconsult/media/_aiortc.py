@@ -1,4 +1,4 @@
-"""Every private part of aiortc, aioice and pylibsrtp that the media room touches; nothing else may.
+"""Every private part of aiortc and aioice that the media room touches; nothing else may.
 
 We use aiortc for ICE, DTLS and negotiation, and forward media ourselves. For that a worker needs:
 its own codec and header-extension tables, senders and receivers that start no task and no decoder, sockets that it
@@ -42,7 +42,7 @@ from aiortc.rtcrtpparameters import (
 )
 from aiortc.sdp import SessionDescription
 
-from teleconsult.media import rtp
+from teleconsult.media import _srtp, rtp
 from teleconsult.media.arrivals import TICKS
 from teleconsult.media.port import Cipher
 
@@ -389,23 +389,4 @@ def cipher(transceiver: RTCRtpTransceiver) -> Cipher:
     """The SRTP sessions that DTLS has made, and the way to the browser. Call when DTLS is connected."""
     dtls = transceiver.receiver.transport
     connection = connection_of(transceiver)
-    incoming, outgoing = dtls._rx_srtp, dtls._tx_srtp
-    nominated = connection._nominated
-    pair: Any = None
-    address: tuple[str, int] = ("", 0)
-
-    def transmit(data: bytes) -> None:
-        nonlocal pair, address
-        current = nominated.get(1)
-        if current is not pair:
-            pair = current
-            address = pair.remote_addr if pair else ("", 0)
-        if pair is not None:
-            pair.protocol.transport.sendto(data, address)
-
-    return Cipher(
-        open=incoming.unprotect,
-        open_rtcp=incoming.unprotect_rtcp,
-        send=lambda packet: transmit(outgoing.protect(packet)),
-        send_rtcp=lambda packet: transmit(outgoing.protect_rtcp(packet)),
-    )
+    return _srtp.cipher(dtls._rx_srtp, dtls._tx_srtp, connection._nominated)

@@ -7,6 +7,7 @@ extensions-01.
 
 from __future__ import annotations
 
+from operator import sub
 from struct import Struct
 from typing import Final
 
@@ -42,15 +43,35 @@ class Arrivals:
         times, self.times = self.times, {}
         if not times:
             return b""
+        number = self._messages & 0xFF
         start = self._next if self._next >= 0 else next(iter(times))
+        usual = _encode_usual(start, times, number)
+        if usual:
+            self._next = (start + len(times)) & 0xFFFF
+            self._messages += 1
+            return usual
         offsets = sorted((sequence_delta(sequence, start), ticks) for sequence, ticks in times.items())
         first, last = min(offsets[0][0], 0), offsets[-1][0]
         if last - first >= MAX_SPAN:
             self._next = (start + last + 1) & 0xFFFF
             return b""
         self._next = (start + max(last + 1, 0)) & 0xFFFF
-        number, self._messages = self._messages & 0xFF, self._messages + 1
+        self._messages += 1
         return encode((start + first) & 0xFFFF, [(offset - first, ticks) for offset, ticks in offsets], number)
+
+
+def _encode_usual(first: int, times: dict[int, int], number: int) -> bytes:
+    """The message if nothing is missing, nothing came late, and no pause was longer than 64 ms; else nothing."""
+    count = len(times)
+    if list(times) != list(range(first, first + count)):
+        return b""
+    ticks = list(times.values())
+    reference = ticks[0] // _REFERENCE
+    try:
+        deltas = bytes(map(sub, ticks, [reference * _REFERENCE, *ticks]))
+    except ValueError:
+        return b""
+    return _HEAD.pack(first, count, (reference & 0xFFFFFF) << 8 | number) + _U16.pack(_SMALL << 13 | count) + deltas
 
 
 def encode(base: int, arrivals: list[tuple[int, int]], number: int) -> bytes:

@@ -18,12 +18,16 @@ RESEND_BUDGET: Final = 100
 """Most packets a receiver can have sent again between two ticks of its port."""
 
 
+def _nowhere(packet: bytes) -> None:
+    raise ConnectionError("the port is not open")
+
+
 class Downtrack:
     """A participant's stream as one receiver gets it.
 
     `payload_types` maps codec names to what this receiver calls them; `rtx_types` maps its payload types to their
     retransmission types; `abs_send_time` and `mid_extension` are header extension numbers or 0; `cname` ties voice
-    and picture of one participant together. `send` and `report` protect and send; `unplayable` is told, once,
+    and picture of one participant together. `report` protects and sends RTCP; `unplayable` is told, once,
     the name of a codec that the receiver does not have.
     """
 
@@ -33,7 +37,6 @@ class Downtrack:
         ssrc: int,
         rtx_ssrc: int,
         cname: str,
-        send: Callable[[bytes], None],
         report: Callable[[bytes], None],
         unplayable: Callable[[str], None],
     ) -> None:
@@ -43,12 +46,14 @@ class Downtrack:
         self.packets = 0
         self.octets = 0
         self.refused = 0
-        self.resent = 0
+        self.resent_packets = 0
+        self.resent_octets = 0
         self.fraction_lost = 0.0
         self.round_trip: float | None = None
         self.source: Source | None = None
         self._cname = cname
-        self._send = send
+        self.send: Callable[[bytes], None] = _nowhere
+        """Protects and sends a packet: set by the port while it is open."""
         self._report = report
         self._unplayable = unplayable
         self._payload_types: dict[str, int] = {}
@@ -144,7 +149,7 @@ class Downtrack:
             )
         self.packets += 1
         self.octets += len(body)
-        self._send(head + body)
+        self.send(head + body)
 
     def _extension_block(self, sent: int) -> bytes:
         elements: list[tuple[int, bytes]] = []
@@ -176,7 +181,8 @@ class Downtrack:
             if self._budget <= 0:
                 return
             self._budget -= 1
-            self.resent += 1
+            self.resent_packets += 1
+            self.resent_octets += len(packet)
             self._resend_one(packet, sequence, sent)
 
     def _resend_one(self, packet: bytes, sequence: int, sent: int) -> None:
@@ -202,7 +208,7 @@ class Downtrack:
             self.ssrc,
         )
         self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
-        self._send(
+        self.send(
             rtp.wrap_rtx(
                 ours + packet[offset:],
                 12,

@@ -246,7 +246,6 @@ class Peer:
             ssrc=ssrc,
             rtx_ssrc=rtx_ssrc,
             cname=participant,
-            send=self.port.send,
             report=self.port.send_rtcp,
             unplayable=lambda codec: self._unplayable(key, codec),
         )

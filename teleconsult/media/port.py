@@ -48,13 +48,15 @@ class Port:
         self.ssrc = random.getrandbits(32) | 1
         self.received = 0
         self.received_octets = 0
-        self.sent = 0
-        self.sent_octets = 0
         self.refused = 0
         self.heard = monotonic()
         self.arrivals = Arrivals()
         self._cipher: Cipher | None = None
         self._transport_extension = 0
+        self._transport_head = 0
+        self._transport_at = 0
+        self._offset = 0
+        """Where the last packet's payload and number were: the next one's are there, too, or they are looked for."""
         self._sources: dict[int, Source] = {}
         self._reporters: set[int] = set()
         self._rtx: dict[int, tuple[Source, Mapping[int, int]]] = {}
@@ -63,6 +65,8 @@ class Port:
         self._limited: int | None = None
         self._limited_at = 0.0
         self._counted = (0, 0)
+        self._ended_packets = 0
+        self._ended_octets = 0
         self._feedback_at = 0.0
         self._report_at = 0.0
 
@@ -70,6 +74,8 @@ class Port:
         """From now on media flows."""
         self._cipher = cipher
         self.heard = monotonic()
+        for down in self._downs.values():
+            down.send = cipher.send
 
     def close(self) -> None:
         """From now on nothing comes in and nothing goes out."""
@@ -77,12 +83,10 @@ class Port:
         for source in self._sources.values():
             for down in source.downs:
                 source.detach(down)
-        for down in self._downs.values():
-            if down.source is not None:
-                down.source.detach(down)
+        for down in self.downs:
+            self.remove_down(down)
         self._sources.clear()
         self._rtx.clear()
-        self._downs.clear()
 
     @property
     def is_open(self) -> bool:
@@ -113,24 +117,21 @@ class Port:
     def add_down(self, down: Downtrack) -> None:
         """Answer this browser's reports on a stream that we send it."""
         self._downs[down.ssrc] = down
+        if self._cipher is not None:
+            down.send = self._cipher.send
 
     def remove_down(self, down: Downtrack) -> None:
         """Send it no more."""
-        self._downs.pop(down.ssrc, None)
+        if self._downs.pop(down.ssrc, None) is not None:
+            self._ended_packets += down.packets + down.resent_packets
+            self._ended_octets += down.octets + down.resent_octets
         if down.source is not None:
             down.source.detach(down)
 
     def set_transport_extension(self, number: int) -> None:
         """The header extension that numbers all packets of this browser, or 0: none was agreed."""
         self._transport_extension = number
-
-    def send(self, packet: bytes) -> None:
-        """Protect and send one RTP packet."""
-        cipher = self._cipher
-        if cipher is not None:
-            cipher.send(packet)
-            self.sent += 1
-            self.sent_octets += len(packet)
+        self._transport_head = number << 4 | 1
 
     def send_rtcp(self, packet: bytes) -> None:
         """Protect and send one compound RTCP packet."""
@@ -165,7 +166,10 @@ class Port:
                 packet = cipher.open(datagram)
                 offset = rtp.payload_offset(packet)
                 if self._transport_extension:
-                    at = rtp.find_extension(packet, self._transport_extension, offset)
+                    at = self._transport_at
+                    if offset != self._offset or packet[at - 1] != self._transport_head:
+                        at = self._transport_at = rtp.find_extension(packet, self._transport_extension, offset)
+                        self._offset = offset if at else 0
                     if at:
                         self.arrivals.times[packet[at] << 8 | packet[at + 1]] = arrived()
                 if source is not None:
@@ -237,6 +241,16 @@ class Port:
             self._limited = bitrate
         self._limited_at = now
         self.send_rtcp(rtcp.receiver_report(self.ssrc) + rtcp.remb(self.ssrc, bitrate, [source.ssrc]))
+
+    @property
+    def sent(self) -> int:
+        """Packets sent."""
+        return self._ended_packets + sum(down.packets + down.resent_packets for down in self._downs.values())
+
+    @property
+    def sent_octets(self) -> int:
+        """Octets of payload sent."""
+        return self._ended_octets + sum(down.octets + down.resent_octets for down in self._downs.values())
 
     def traffic(self) -> tuple[int, int]:
         """Octets received and sent since the last call."""

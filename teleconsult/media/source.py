@@ -98,13 +98,14 @@ class Source:
         self.packets += 1
         self.octets += len(packet) - offset
         self._cache[sequence & self._mask] = packet
-        self._timestamp = timestamp
         self._at = now
-        transit = now * self.clock_rate - timestamp
-        moved = abs(transit - self._transit)
-        self._transit = transit
-        if moved < self.clock_rate:
-            self._jitter += (moved - self._jitter) / 16
+        if timestamp != self._timestamp:
+            self._timestamp = timestamp
+            transit = now * self.clock_rate - timestamp
+            moved = abs(transit - self._transit)
+            self._transit = transit
+            if moved < self.clock_rate:
+                self._jitter += (moved - self._jitter) / 16
         if self._waiting or self._keyframe_due:
             self._admit(marker_type & 0x7F, sequence, timestamp, packet, offset, now)
         body = packet[offset:]

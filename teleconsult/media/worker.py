@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -184,6 +185,7 @@ def main() -> None:
     with contextlib.suppress(OSError):  # not ours to ask for, where the service manager does not allow it
         os.nice(NICENESS)
     _aiortc.install()
+    gc.freeze()  # what is loaded now stays: no later collection need look at it
     if sys.platform == "win32":
         asyncio.run(_serve(channel))
     else:

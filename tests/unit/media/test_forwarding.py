@@ -53,10 +53,10 @@ class Receiver:
             5000,
             5001,
             "ann",
-            self.packets.append,
             lambda data: self.reports.extend(rtcp.parse(data)),
             self.unplayable.append,
         )
+        self.down.send = self.packets.append
         self.down.negotiate({"vp8": 120} if codecs is None else codecs, {120: 121} if rtx else {}, 3, None)
 
     def sequences(self) -> list[int]:
@@ -298,7 +298,8 @@ def test_receiver_that_fails_does_not_disturb_the_others() -> None:
     def broken(data: bytes) -> None:
         raise OSError("gone")
 
-    bad = Downtrack("video", 1, 2, "ann", broken, broken, lambda codec: None)
+    bad = Downtrack("video", 1, 2, "ann", broken, lambda codec: None)
+    bad.send = broken
     bad.negotiate({"vp8": 120}, {}, 0, None)
     bench.source.attach(bad, 10.0)
     later = Receiver()

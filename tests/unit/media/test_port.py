@@ -45,7 +45,7 @@ def publishing() -> tuple[Port, Plain, Source]:
 def receiving(source: Source) -> tuple[Port, Plain, Downtrack]:
     port = Port()
     plain = Plain(port)
-    down = Downtrack("video", 5000, 5001, "ann", port.send, port.send_rtcp, lambda codec: None)
+    down = Downtrack("video", 5000, 5001, "ann", port.send_rtcp, lambda codec: None)
     down.negotiate({"vp8": 120}, {120: 121}, 3, None)
     port.add_down(down)
     source.attach(down, 0.0)
@@ -76,7 +76,6 @@ def test_nothing_passes_before_the_keys_and_after_the_end() -> None:
     port = Port()
     port.receive(packet(1), lambda: 4000)
     assert port.refused == 1
-    port.send(b"x")
     open_port, plain, source = publishing()
     _, others, _ = receiving(source)
     open_port.close()
