@@ -6,7 +6,8 @@ how to start, talk to, stop and restart a child. It does not know what the messa
 The code is written for plain threads, so it runs unchanged under gevent's monkey patching.
 """
 
+from teleconsult.process._aside import aside
 from teleconsult.process._child import ChildChannel, open_channel
 from teleconsult.process._parent import Backoff, ChildProcess
 
-__all__ = ["Backoff", "ChildChannel", "ChildProcess", "open_channel"]
+__all__ = ["Backoff", "ChildChannel", "ChildProcess", "aside", "open_channel"]

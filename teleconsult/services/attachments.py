@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 
 from teleconsult.domain.errors import N_, InvalidInput, NotFound
 from teleconsult.domain.roles import Actor
+from teleconsult.process import aside
 from teleconsult.services.consult_access import check_contribution, check_sight
 from teleconsult.services.node import Node, Work
 from teleconsult.store import latest, new_version
@@ -75,7 +76,7 @@ def add_image(
         return attachment_view(known)
     if kind not in KINDS:
         raise InvalidInput(N_("Choose what the image shows."), field="kind")
-    picture = read_picture(content, limit_mb=node.settings.max_upload_mb)
+    picture = aside(read_picture, content, limit_mb=node.settings.max_upload_mb)
     sha256 = node.files.put(picture.content)
     with node.transaction(actor) as work:
         consult = check_contribution(work.session, actor, consult_id)
@@ -182,7 +183,7 @@ def read_image(node: Node, actor: Actor, attachment_id: str, *, small: bool = Fa
     if not node.files.has(row.sha256):
         raise NotFound(N_("The image has not arrived on this machine yet. It comes by itself."))
     content = node.files.read(row.sha256)
-    return (_thumbnail(content), "image/jpeg") if small else (content, row.media_type)
+    return (aside(_thumbnail, content), "image/jpeg") if small else (content, row.media_type)
 
 
 def _thumbnail(content: bytes) -> bytes:

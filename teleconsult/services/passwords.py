@@ -10,6 +10,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from teleconsult.domain.errors import N_, InvalidInput
+from teleconsult.process import aside
 from teleconsult.store.tables import User
 
 SHORTEST_PASSWORD = 10
@@ -42,7 +43,7 @@ def check_password(password: str, username: str) -> None:
 
 def hash_password(password: str) -> str:
     """The Argon2id hash of a password, with its parameters and salt."""
-    return _hasher.hash(password)
+    return aside(_hasher.hash, password)
 
 
 def credential_of(user: User) -> str:
@@ -56,6 +57,6 @@ def verify_password(password_hash: str, password: str) -> bool:
     if not password_hash.startswith("$argon2") or len(password) > LONGEST_PASSWORD:
         password_hash, password = _NOBODY, ""
     try:
-        return _hasher.verify(password_hash, password)
+        return aside(_hasher.verify, password_hash, password)
     except (VerificationError, InvalidHashError):
         return False

@@ -27,7 +27,11 @@ READING = {
         (Observation, READING, "new"),
         (Observation, {**READING, "device_id": "other"}, "invalid"),
         (Observation, {**READING, "source": "manual"}, "invalid"),
-        (Encounter, {"patient_id": World.patient_id, "doctor_id": World.doctor.user_id, "doctor_name": "甲"}, "invalid"),
+        (
+            Encounter,
+            {"patient_id": World.patient_id, "doctor_id": World.doctor.user_id, "doctor_name": "甲"},
+            "invalid",
+        ),
     ],
 )
 def test_a_device_writes_its_own_readings_only(
