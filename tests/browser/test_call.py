@@ -203,6 +203,12 @@ def test_a_third_person_is_invited_joins_and_is_sent_away(call: Scene) -> None:
     doctor.sees_and_hears("blue", "green")
     specialist.sees_and_hears("blue", "red")
     assert "专家甲" in doctor.find(".call-large .call-name").inner_text(), "the specialist stays the large one"
+    township.press("[data-call-leave]")
+    doctor.sees_and_hears("green")
+    township.page.get_by_text("已在通话中等待").wait_for()
+    assert township.colours() == []
+    township.press("[data-call-enter]")
+    township.sees_and_hears("green", "red")
     row.get_by_role("button", name="取消邀请").click()
     township.page.get_by_text("你已不在本次通话中").wait_for()
     doctor.sees_and_hears("green")

@@ -19,6 +19,8 @@ import { QUALITY_LEVELS, qualityDeed, qualityName, roleName, stateSentence } fro
 
 const MARK = "teleconsult.call.inside";
 
+const INSIDE = ["joining", "live", "broken", "away"];
+
 /** @typedef {{ root: HTMLElement, video: HTMLVideoElement, name: HTMLElement, off: HTMLElement }} Tile */
 
 export class CallPanel {
@@ -72,6 +74,7 @@ export class CallPanel {
     this.#rememberInside(false);
     await this.session.leave();
     this.#stopDevices();
+    this.#showParticipants();
   }
 
   /**
@@ -118,7 +121,7 @@ export class CallPanel {
    */
   #showState(state, sentence) {
     this.root.dataset.state = state;
-    const inside = ["joining", "live", "broken", "away"].includes(state);
+    const inside = INSIDE.includes(state);
     const expected = this.root.dataset.expected ?? "";
     const vehicle = document.documentElement.dataset.node === "vehicle";
     const text = sentence || stateSentence(state, { others: this.session.others, expected, vehicle });
@@ -139,6 +142,11 @@ export class CallPanel {
   }
 
   #showParticipants() {
+    if (!INSIDE.includes(this.session.state)) {
+      this.#clearTiles();
+      this.#showState(this.session.state, "");
+      return;
+    }
     const others = this.session.others;
     for (const person of others) {
       const tile = this.#tile(person.id);
@@ -178,6 +186,7 @@ export class CallPanel {
    * @param {MediaStream} stream
    */
   #onStream(participant, stream) {
+    if (!INSIDE.includes(this.session.state)) return;
     const { video } = this.#tile(participant);
     video.srcObject = stream;
     void useChosenSpeaker(video);
