@@ -45,8 +45,9 @@ def log_in() -> BaseResponse | tuple[str, int] | tuple[str, int, dict[str, str]]
 @bp.get("/login.json")
 @public
 def fresh_token() -> Response:
-    """A CSRF token, for a page whose session ran out while somebody was writing on it."""
-    return jsonify(ok=True, csrf_token=generate_csrf())
+    """A CSRF token, for a page whose session ran out while somebody was writing on it; and who is logged in now."""
+    actor = g.get("actor")
+    return jsonify(ok=True, csrf_token=generate_csrf(), user_id=actor.user_id if actor else None)
 
 
 @bp.post("/login.json")

@@ -84,7 +84,7 @@ async function refresh(page, isWriting) {
   const next = fresh.getElementById("consult");
   if (!next) return;
   if (next.dataset.layout !== page.dataset.layout) {
-    if (!isWriting()) {
+    if (!isWriting() && !hasWords()) {
       location.reload();
       return;
     }
@@ -100,6 +100,11 @@ async function refresh(page, isWriting) {
     const inUse = part.contains(document.activeElement) && document.activeElement !== document.body;
     if (other && !inUse && !find("details[open]", part)) part.replaceChildren(...document.importNode(other, true).childNodes);
   }
+}
+
+/** Whether somebody is writing the words of a step. */
+function hasWords() {
+  return all("[data-step] textarea").some((field) => /** @type {HTMLTextAreaElement} */ (field).value.trim() !== "");
 }
 
 /** Forms with [data-step] go to the node without leaving the page, so that nothing written is lost when it refuses. */

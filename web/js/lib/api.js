@@ -62,10 +62,11 @@ export function postJson(url, data = {}) {
  * @param {"GET" | "POST" | "PUT" | "PATCH" | "DELETE"} method
  * @param {string} url
  * @param {unknown} [data]
+ * @param {boolean} [isAgain]  a second try, with a fresh token
  * @returns {Promise<any>}  the answer's JSON; null when it has none
  * @throws {ApiError}
  */
-export async function send(method, url, data) {
+export async function send(method, url, data, isAgain = false) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json", "X-Requested-With": "fetch" };
   if (method !== "GET") headers["X-CSRFToken"] = csrfToken();
@@ -80,7 +81,8 @@ export async function send(method, url, data) {
   const answer = await reach(url, { method, headers, body, credentials: "same-origin" });
   const value = await readJson(answer);
   if (answer.ok && value?.ok !== false) return value;
-  if (answer.status === 401) {
+  if (value?.code === "csrf" && !isAgain && (await isStillThisPerson())) return send(method, url, data, true);
+  if (answer.status === 401 || value?.code === "csrf") {
     document.dispatchEvent(new CustomEvent("login:expired"));
     throw new ApiError("login", t("The login has run out. What you wrote is still here. Log in again and go on."), { status: 401 });
   }
@@ -89,6 +91,21 @@ export async function send(method, url, data) {
     value?.sentence ?? t("The node could not do this. What you wrote is still here. Try again."),
     { status: answer.status, field: value?.field },
   );
+}
+
+/**
+ * The token has run out together with the cookie, or belongs to another login of this browser. Takes a fresh one, and
+ * says whether this page's person is the one who is logged in: nothing goes out under another name.
+ */
+async function isStillThisPerson() {
+  const { csrf_token, user_id } = await send("GET", "/login.json");
+  const owner = document.documentElement.dataset.person ?? "";
+  if (user_id && user_id !== owner) {
+    document.dispatchEvent(new CustomEvent("login:other"));
+    throw new ApiError("login", t("Somebody else has logged in in this browser. What you wrote is kept. Load the page again."), { status: 401 });
+  }
+  setCsrfToken(csrf_token);
+  return Boolean(user_id);
 }
 
 /**
