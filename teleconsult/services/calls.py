@@ -235,8 +235,9 @@ class CallDesk:
         with self._lock:
             call = self._calls.get(message.consult_id)
             stay = call.stays.get(actor.user_id) if call is not None else None
-            if call is None or stay is None or stay.peer != message.peer or stay.channel != channel:
+            if call is None or stay is None or stay.channel != channel or stay.peer not in (message.peer, None):
                 return  # gone already, or replaced by another window: nothing is left to do
+            # No peer: the media worker has noticed the closed connection before this message came.
             del call.stays[actor.user_id]
         self._let_go(message.consult_id, [stay])
 

@@ -12,7 +12,7 @@ from sqlmodel import select
 from teleconsult.domain.consult import CALLABLE, State
 from teleconsult.domain.errors import Conflict, NotAllowed, NotFound, Unavailable
 from teleconsult.domain.roles import Actor
-from teleconsult.media import RoomLost, SignalRefused
+from teleconsult.media import PeerState, RoomLost, SignalRefused
 from teleconsult.services.calls import MAX_PARTICIPANTS, CallDesk
 from teleconsult.services.node import Node
 from teleconsult.store.tables import AuditEntry, Consult, ConsultEvent, OutboxEntry, Participation
@@ -298,6 +298,14 @@ def test_who_logs_out_leaves_at_once(desk: Desk) -> None:
     desk.desk.handle(World.doctor, World.doctor.user_id, "call:gone", {"ended": True})
     assert desk.names() == []
     assert ("leave", desk.consult, peer) in desk.media.asked
+
+
+def test_who_leaves_is_gone_even_if_the_worker_noticed_first(desk: Desk) -> None:
+    peer = desk.enter(World.doctor)
+    desk.enter(World.specialist)
+    desk.desk.on_media_event(PeerState(room=desk.consult, peer=peer, participant="x", state="closed"))
+    desk.say(World.doctor, "call:leave", peer=peer)
+    assert desk.names() == ["专家甲"]
 
 
 def test_signals_reach_the_worker_as_the_browser_said_them(desk: Desk) -> None:

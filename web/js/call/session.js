@@ -58,6 +58,7 @@ export class CallSession extends EventTarget {
   /** @type {MediaPeer | null} */ #peer = null;
   #peerId = "";
   /** Messages of the worker that came before the answer to our join. @type {any[]} */ #early = [];
+  /** Settled when the hub has answered our last wish to enter. @type {Promise<void>} */ #entering = Promise.resolve();
   #attempt = 0;
   #generation = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #retry;
@@ -123,8 +124,9 @@ export class CallSession extends EventTarget {
 
   /** Leave; the consult goes on and one can enter again. */
   async leave() {
-    const [consult, peer] = [this.#consult, this.#peerId];
+    const [consult, peer, entering] = [this.#consult, this.#peerId, this.#entering];
     this.#stop("idle");
+    await entering; // the hub may take two messages at once: leaving must not overtake entering
     if (peer) await request("call:leave", { consult_id: consult, peer }).catch(() => {});
   }
 
@@ -186,8 +188,10 @@ export class CallSession extends EventTarget {
     this.#peerId = peerId;
     this.#early = [];
     let answer;
+    const asked = request("call:join", { consult_id: this.#consult, peer: peerId, ...this.#media() });
+    this.#entering = asked.then(() => undefined, () => undefined);
     try {
-      answer = await request("call:join", { consult_id: this.#consult, peer: peerId, ...this.#media() });
+      answer = await asked;
     } catch (error) {
       if (generation === this.#generation) this.#onJoinFailed(error);
       return;
