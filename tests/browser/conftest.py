@@ -10,7 +10,9 @@ from tests.browser import person
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Take the pictures before the fixtures are taken down."""
     report = yield
     if call.excinfo is not None and call.when in ("setup", "call"):

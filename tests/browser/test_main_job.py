@@ -31,11 +31,11 @@ class Clinic:
         self.township = township
         self.consult = ""
 
-    def see_somebody(self) -> None:
-        """Begin an encounter with the first person of today's list and measure the blood pressure."""
+    def see_somebody(self, number: int = 0) -> None:
+        """Begin an encounter with a person of today's list and measure the blood pressure."""
         doctor = self.doctor
         doctor.go("/today")
-        doctor.press("[aria-labelledby=to-see] a.list-row")
+        doctor.page.locator("[aria-labelledby=to-see] a.list-row").nth(number).click()
         doctor.press(".bottom-bar form button.button-primary")
         doctor.page.wait_for_url("**/encounters/*")
         doctor.page.fill("[name=reason]", "头晕三天")
@@ -59,12 +59,16 @@ class Clinic:
         doctor.page.wait_for_url("**/consults/*")
         self.consult = doctor.page.url.rpartition("/")[2]
 
+    def open_request(self) -> None:
+        """The specialist finds the request in the queue and opens it."""
+        self.specialist.press(f"#queue a[href*='{self.consult}']")
+        self.specialist.page.wait_for_url(f"**/consults/{self.consult}")
+        self.specialist.find("[data-accept-button]").wait_for()
+
     def accept(self) -> None:
-        """The specialist finds the request in the queue and accepts it."""
-        specialist = self.specialist
-        specialist.press(f"#queue a[href*='{self.consult}']")
-        specialist.page.wait_for_url(f"**/consults/{self.consult}")
-        specialist.press("[data-accept-button]")
+        """The specialist accepts it."""
+        self.open_request()
+        self.specialist.press("[data-accept-button]")
 
     def call(self) -> None:
         """Both enter the call."""
@@ -193,5 +197,3 @@ def test_the_opinion_is_kept_as_typed_signed_read_and_printed(in_call: Clinic, t
 
 def test_no_page_had_an_error(in_call: Clinic) -> None:
     assert in_call.doctor.errors + in_call.specialist.errors + in_call.township.errors == []
-
-
