@@ -224,7 +224,8 @@ def _lines(session: Session, rows: Sequence[Consult], now: datetime) -> list[Con
 
 def _names(session: Session, table: type[Vehicle] | type[Village], ids: Iterable[str | None]) -> dict[str, str]:
     wanted = {identity for identity in ids if identity}
-    return {row.id: row.name for row in session.exec(select(table).where(col(table.id).in_(wanted)))}
+    query = select(col(table.id), col(table.name)).where(col(table.id).in_(wanted))
+    return dict(session.exec(query).all())
 
 
 def _open_question(session: Session, consult: Consult) -> str:
@@ -269,7 +270,7 @@ def _view(work: Work, actor: Actor, consult: Consult, full: bool) -> ConsultView
     )
     query = select(ConsultEvent).where(ConsultEvent.consult_id == consult.id)
     events = tuple(session.exec(query.order_by(col(ConsultEvent.at), col(ConsultEvent.id))))
-    outline = {
+    outline: dict[str, Any] = {
         "consult": consult,
         "patient": summary(session, current_patient(session, consult.patient_id), work.now),
         "vehicle": vehicle.name if vehicle else "",
@@ -284,8 +285,16 @@ def _view(work: Work, actor: Actor, consult: Consult, full: bool) -> ConsultView
         "refused": {} if work.node.is_hub else consult_steps.refused(session, consult.id),
     }
     if not full:
+        outline["events"] = tuple(_without_medicine(event) for event in events)
         return ConsultView(**outline)
     return ConsultView(**outline, **_clinical(work, actor, consult))
+
+
+def _without_medicine(event: ConsultEvent) -> ConsultEvent:
+    """A step without its words where those are a question about the patient, or the answer to it."""
+    if event.action not in (Action.ASK_INFORMATION, Action.PROVIDE_INFORMATION):
+        return event
+    return ConsultEvent(**{**event.model_dump(), "text": ""})
 
 
 def _clinical(work: Work, actor: Actor, consult: Consult) -> dict[str, Any]:

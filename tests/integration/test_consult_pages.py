@@ -189,6 +189,10 @@ def test_the_coordinator_sees_no_clinical_text_but_the_reason(hub: Node, browse:
     encounter_id = open_encounter(hub, notes="秘密的病史")
     reading = add_reading(hub, encounter_id)
     consult = signed(hub, encounter_id=encounter_id, observation_ids=(reading,), notes=True)
+    asked = ask(hub)
+    take_step(hub, World.specialist, asked.id, Action.ASK_INFORMATION, "血糖多少？")
+    assert "血糖多少" not in browse("coordinator").get(f"/consults/{asked.id}").text
+    assert "血糖多少" in browse("specialist").get(f"/consults/{asked.id}").text
     page = browse("coordinator").get(f"/consults/{consult.id}").text
     assert consult.reason in page
     for hidden in ("168/102", "秘密的病史", OPINION.impression, OPINION.advice):
