@@ -1,2 +1,3 @@
 """Video consults between clinic vehicles and a county hospital."""
+
 __version__ = "0.1.0"

@@ -135,11 +135,7 @@ def translations(language: str) -> dict[str, str]:
     if language not in LANGUAGES or not file.is_file():
         return {}
     with file.open("rb") as stream:
-        return {
-            m.id: m.string
-            for m in read_mo(stream)
-            if isinstance(m.id, str) and m.id and isinstance(m.string, str)
-        }
+        return {m.id: m.string for m in read_mo(stream) if isinstance(m.id, str) and m.id and isinstance(m.string, str)}
 
 
 def _kept_secret(path: Path) -> str:

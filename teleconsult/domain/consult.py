@@ -200,9 +200,7 @@ def next_state(state: State, action: Action, role: Role) -> State:
         return target
     if any(s is state and a is action for (s, a, _) in TABLE):
         raise NotAllowed(N_("This step is for somebody with another role."))
-    raise Conflict(
-        N_("The consult has moved on, so this step is no longer possible. Look at where it stands now.")
-    )
+    raise Conflict(N_("The consult has moved on, so this step is no longer possible. Look at where it stands now."))
 
 
 def check_actor(action: Action, state: State, actor: Actor, parties: Parties) -> None:

@@ -67,9 +67,7 @@ class Kind:
         )
 
 
-def _component(
-    key: str, label: str, code: str, unit: str, low: str, high: str, decimals: int = 0
-) -> Component:
+def _component(key: str, label: str, code: str, unit: str, low: str, high: str, decimals: int = 0) -> Component:
     return Component(key, label, code, unit, Decimal(low), Decimal(high), decimals)
 
 

@@ -49,9 +49,7 @@ def parse_resident_id(text: str, *, today: date, allow_demo: bool = False) -> Re
     """
     number = re.sub(r"\s", "", text).upper()
     if not re.fullmatch(r"[0-9]{17}[0-9X]", number):
-        raise InvalidInput(
-            N_("A resident ID number has 17 digits and a last digit or X."), field="resident_id"
-        )
+        raise InvalidInput(N_("A resident ID number has 17 digits and a last digit or X."), field="resident_id")
     total = sum(int(digit) * weight for digit, weight in zip(number, _WEIGHTS, strict=False))
     if _CHECK[total % 11] != number[17]:
         raise InvalidInput(
@@ -59,9 +57,7 @@ def parse_resident_id(text: str, *, today: date, allow_demo: bool = False) -> Re
             field="resident_id",
         )
     if number.startswith(DEMO_REGION) and not allow_demo:
-        raise InvalidInput(
-            N_("Resident ID numbers of region 000000 are for demonstrations only."), field="resident_id"
-        )
+        raise InvalidInput(N_("Resident ID numbers of region 000000 are for demonstrations only."), field="resident_id")
     try:
         born = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
     except ValueError:

@@ -1,7 +1,7 @@
 """Announcements inside a process: services publish, the live room, sync and plugins listen.
 
-A topic names a thing that can be watched ("queue", "consult:<id>", "encounter:<id>", "user:<id>", "node"). A listener that
-fails is logged and does not keep the others from hearing.
+A topic names a thing that can be watched ("queue", "consult:<id>", "encounter:<id>", "user:<id>", "node"). A listener
+that fails is logged and does not keep the others from hearing.
 """
 
 from __future__ import annotations

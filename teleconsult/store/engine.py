@@ -39,9 +39,7 @@ class Store:
         self.is_sqlite = url.startswith("sqlite")
         if self.is_sqlite:
             Path(sa.make_url(url).database or ".").parent.mkdir(parents=True, exist_ok=True)
-        self.engine = (
-            _sqlite_engine(url) if self.is_sqlite else create_engine(url, pool_pre_ping=True, pool_size=10)
-        )
+        self.engine = _sqlite_engine(url) if self.is_sqlite else create_engine(url, pool_pre_ping=True, pool_size=10)
         self._write_lock = threading.RLock()
 
     @contextmanager
@@ -97,9 +95,7 @@ def _plain_sentences() -> Iterator[None]:
 
 
 def _sqlite_engine(url: str) -> sa.Engine:
-    engine = create_engine(
-        url, connect_args={"check_same_thread": False, "timeout": BUSY_MILLISECONDS / 1000}
-    )
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_MILLISECONDS / 1000})
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:

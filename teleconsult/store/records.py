@@ -55,9 +55,7 @@ def new_version(
     carried: dict[str, Any] = {}
     if corrects is not None:
         if not corrects.current:
-            raise Conflict(
-                N_("Somebody has changed this record since you opened it. Open it again to see the change.")
-            )
+            raise Conflict(N_("Somebody has changed this record since you opened it. Open it again to see the change."))
         carried = corrects.model_dump(exclude=_VERSION_FIELDS)
     own = {
         "record_id": corrects.record_id if corrects else record_id or new_id(),

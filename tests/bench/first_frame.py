@@ -1,8 +1,8 @@
 """How long from "accept" to the first remote frame, through hub, vehicle node and media worker, in real Chromiums.
 
-The specialist presses "accept" and "enter the call", the vehicle doctor "enter the call", each as soon as the page offers
-it; the clock runs from the first press until both have decoded a frame of the other. Pages, signalling, ICE, DTLS
-and the first keyframe are all in it.
+The specialist presses "accept" and "enter the call", the vehicle doctor "enter the call", each as soon as the page
+offers it; the clock runs from the first press until both have decoded a frame of the other. Pages, signalling, ICE,
+DTLS and the first keyframe are all in it. Then a reading is typed in and timed to the specialist's screen.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def one_round(clinic: Clinic, number: int) -> dict[str, float]:
         if time.monotonic() - began > 60:
             raise TimeoutError(f"no frame within a minute: {seen}")
         doctor.page.wait_for_timeout(20)
+    seen["reading to the hub's screen"] = clinic.time_a_reading(36 + number / 10) * 1000
     doctor.go("/today")
     return seen
 

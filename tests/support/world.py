@@ -27,9 +27,7 @@ class World:
     stop_id = "00000000-0000-7000-8000-000000000031"
     patient_id = "00000000-0000-7000-8000-000000000041"
 
-    doctor = Actor(
-        "00000000-0000-7000-8000-000000000051", "车医生", Role.VEHICLE_DOCTOR, hospital_id, vehicle_id
-    )
+    doctor = Actor("00000000-0000-7000-8000-000000000051", "车医生", Role.VEHICLE_DOCTOR, hospital_id, vehicle_id)
     other_doctor = Actor(
         "00000000-0000-7000-8000-000000000052", "路医生", Role.VEHICLE_DOCTOR, hospital_id, other_vehicle_id
     )
@@ -64,24 +62,12 @@ def build_world(node: Node) -> None:
         add = tx.session.add
         add(Organization(id=w.hospital_id, code="H1", name="景宁县人民医院", level="core"))
         tx.session.flush()
-        add(
-            Organization(
-                id=w.branch_id, code="T1", name="沙湾镇卫生院", level="branch", parent_id=w.hospital_id
-            )
-        )
+        add(Organization(id=w.branch_id, code="T1", name="沙湾镇卫生院", level="branch", parent_id=w.hospital_id))
         tx.session.flush()
-        add(
-            Organization(
-                id=w.clinic_id, code="V1", name="七里村卫生室", level="clinic", parent_id=w.branch_id
-            )
-        )
+        add(Organization(id=w.clinic_id, code="V1", name="七里村卫生室", level="clinic", parent_id=w.branch_id))
         tx.session.flush()
         add(Village(id=w.village_id, name="七里村", township="沙湾镇", organization_id=w.clinic_id))
-        add(
-            Vehicle(
-                id=w.vehicle_id, code="JN-01", name="一号车", plate="浙K00001", organization_id=w.hospital_id
-            )
-        )
+        add(Vehicle(id=w.vehicle_id, code="JN-01", name="一号车", plate="浙K00001", organization_id=w.hospital_id))
         add(Vehicle(id=w.other_vehicle_id, code="JN-02", name="二号车", organization_id=w.hospital_id))
         tx.session.flush()
         add(Stop(id=w.stop_id, vehicle_id=w.vehicle_id, village_id=w.village_id, day=date(2026, 11, 24)))
@@ -108,6 +94,4 @@ def build_world(node: Node) -> None:
             "village_id": w.village_id,
             "allergies": "青霉素",
         }
-        new_version(
-            tx.session, Patient, patient, author=w.administrator, node_id=node.node_id, record_id=w.patient_id
-        )
+        new_version(tx.session, Patient, patient, author=w.administrator, node_id=node.node_id, record_id=w.patient_id)

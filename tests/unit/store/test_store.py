@@ -36,9 +36,7 @@ def test_a_correction_is_a_new_version(hub: Node) -> None:
     with hub.transaction(World.doctor) as work:
         old = latest(work.session, Patient, World.patient_id)
         assert old is not None
-        new_version(
-            work.session, Patient, {"phone": "1380000"}, author=work.actor, node_id="hub", corrects=old
-        )
+        new_version(work.session, Patient, {"phone": "1380000"}, author=work.actor, node_id="hub", corrects=old)
     with hub.store.read() as session:
         first, second = versions(session, Patient, World.patient_id)
     assert (first.phone, second.phone) == ("", "1380000")
