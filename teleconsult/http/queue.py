@@ -11,7 +11,7 @@ from teleconsult.domain.network import SPECIALTIES
 from teleconsult.domain.roles import Role
 from teleconsult.http import consult_words as words
 from teleconsult.http.security import allow, current_actor, current_node
-from teleconsult.services.consult_views import ConsultLine, in_hand, specialist_queue
+from teleconsult.services.consult_views import ConsultLine, specialist_queue
 
 bp = Blueprint("queue", __name__)
 
@@ -20,13 +20,12 @@ bp = Blueprint("queue", __name__)
 @allow(Role.SPECIALIST)
 def index() -> str:
     """The queue."""
-    node, actor = current_node(), current_actor()
-    rows = _rows(specialist_queue(node, actor, specialty=_specialty()))
-    hand = _rows(in_hand(node, actor))
+    actor = current_actor()
+    waiting, hand = _lists()
     own = actor.specialty or ""
     return render_template(
         "consult/queue.html",
-        rows=rows,
+        rows=waiting,
         hand=hand,
         specialty=_specialty(),
         own=own,
@@ -38,9 +37,13 @@ def index() -> str:
 @allow(Role.SPECIALIST)
 def rows() -> str:
     """The two lists alone, for a page that keeps itself true."""
-    node, actor = current_node(), current_actor()
-    waiting = _rows(specialist_queue(node, actor, specialty=_specialty()))
-    return render_template("consult/_queue_rows.html", rows=waiting, hand=_rows(in_hand(node, actor)))
+    waiting, hand = _lists()
+    return render_template("consult/_queue_rows.html", rows=waiting, hand=hand)
+
+
+def _lists() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    waiting, hand = specialist_queue(current_node(), current_actor(), specialty=_specialty())
+    return _rows(waiting), _rows(hand)
 
 
 def _specialty() -> str:

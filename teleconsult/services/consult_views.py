@@ -124,10 +124,11 @@ class ConsultView:
         return asked[-1] if asked else None
 
 
-def specialist_queue(node: Node, actor: Actor, *, specialty: str = "") -> list[ConsultLine]:
-    """What waits for a specialist: by urgency, then by waiting time. Audited as one look at a list.
+def specialist_queue(node: Node, actor: Actor, *, specialty: str = "") -> tuple[list[ConsultLine], list[ConsultLine]]:
+    """(what waits for a specialist, what they have in hand), audited as one look at a list.
 
-    A consult that the coordinator gave to somebody else is not in it. `specialty` leaves only those asked of it.
+    What waits is sorted by urgency, then by waiting time; what the coordinator gave to somebody else is not in it, and
+    `specialty` leaves only what was asked of it. In hand is what was accepted and still wants something, oldest first.
     """
     require_role(actor, Role.SPECIALIST)
     with node.transaction(actor) as work:
@@ -138,19 +139,15 @@ def specialist_queue(node: Node, actor: Actor, *, specialty: str = "") -> list[C
                 (col(Consult.state) == State.REASSIGNED) & (col(Consult.specialist_id) == actor.user_id),
             ),
         )
-        rows = [row for row in work.session.exec(query) if not specialty or row.specialty == specialty]
-        rows.sort(key=lambda row: (Urgency(row.urgency).rank, row.requested_at, row.id))
-        return _listed(work, rows, "queue")
-
-
-def in_hand(node: Node, actor: Actor) -> list[ConsultLine]:
-    """A specialist's accepted consults that still want something of them, the oldest first."""
-    require_role(actor, Role.SPECIALIST)
-    with node.transaction(actor) as work:
-        query = select(Consult).where(
+        waiting = [row for row in work.session.exec(query) if not specialty or row.specialty == specialty]
+        waiting.sort(key=lambda row: (Urgency(row.urgency).rank, row.requested_at, row.id))
+        own = select(Consult).where(
             Consult.specialist_id == actor.user_id, col(Consult.state).in_([state.value for state in _IN_HAND])
         )
-        return _listed(work, list(work.session.exec(query.order_by(col(Consult.accepted_at)))), "in hand")
+        hand = list(work.session.exec(own.order_by(col(Consult.accepted_at))))
+        lines = _listed(work, [*waiting, *hand], "queue")
+    ids = {row.id for row in waiting}
+    return [one for one in lines if one.consult.id in ids], [one for one in lines if one.consult.id not in ids]
 
 
 def my_consults(node: Node, actor: Actor, *, limit: int = 100) -> tuple[list[ConsultLine], list[ConsultLine]]:
