@@ -16,7 +16,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from struct import Struct
-from time import monotonic, time
+from time import monotonic, time_ns
 from typing import Any, Final, cast
 
 import aiortc.rtcicetransport
@@ -43,7 +43,6 @@ from aiortc.rtcrtpparameters import (
 from aiortc.sdp import SessionDescription
 
 from teleconsult.media import _srtp, rtp
-from teleconsult.media.arrivals import TICKS
 from teleconsult.media.port import Cipher
 
 MAX_REMOTE_ADDRESSES: Final = 64
@@ -176,16 +175,16 @@ class _MediaProtocol(StunProtocol):
         self._stamp = bytearray(STAMP.size)
 
     def arrived(self) -> int:
-        """When the kernel got the datagram that is being handled, in ticks of `arrivals`.
+        """When the kernel got the datagram that is being handled, in nanoseconds of the wall clock.
 
         A browser takes the time a datagram waits for us for a queue in the network, and sends less.
         """
         try:
             fcntl.ioctl(self._descriptor, SIOCGSTAMPNS, self._stamp, True)
         except OSError:  # the first datagram of a socket: from here on the kernel notes the time
-            return int(time() * TICKS)
+            return time_ns()
         seconds, nanoseconds = STAMP.unpack(self._stamp)
-        return int(seconds * TICKS + nanoseconds * TICKS // 1_000_000_000)
+        return int(seconds * 1_000_000_000 + nanoseconds)
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         first = cast(bytes, data)[0] if data else 255

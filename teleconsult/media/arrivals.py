@@ -13,8 +13,8 @@ from typing import Final
 
 from teleconsult.media.rtp import sequence_delta
 
-TICKS: Final = 4000
-"""Ticks of 250 µs in a second: the unit of arrival times."""
+TICK: Final = 250_000
+"""Nanoseconds in the unit of arrival times."""
 
 _REFERENCE: Final = 256
 """Ticks in 64 ms: the unit of a message's reference time."""

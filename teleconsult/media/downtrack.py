@@ -15,7 +15,7 @@ from teleconsult.media.rtp import HEADER, ONE_BYTE_PROFILE, TIMED_HEADER
 from teleconsult.media.source import Kind, Source
 
 RESEND_BUDGET: Final = 100
-"""Most packets a receiver can have sent again between two ticks of its port."""
+"""Most packets a receiver can have sent again at once; as many again in 50 ms."""
 
 
 def _nowhere(packet: bytes) -> None:
@@ -69,7 +69,8 @@ class Downtrack:
         self._last_at = 0.0
         self._first_own = 0
         self._rtx_sequence = random.getrandbits(14)
-        self._budget = RESEND_BUDGET
+        self._budget = float(RESEND_BUDGET)
+        self._budget_at = 0.0
         self._last_sr = 0
         self._last_sr_at = 0.0
         self._told: set[str] = set()
@@ -171,6 +172,8 @@ class Downtrack:
         source = self.source
         if source is None:
             return
+        self._budget = min(RESEND_BUDGET, self._budget + (now - self._budget_at) * 20 * RESEND_BUDGET)
+        self._budget_at = now
         sent = rtp.abs_send_time(now)
         for sequence in sequences:
             if rtp.sequence_delta(sequence, self._first_own) < 0:
@@ -178,7 +181,7 @@ class Downtrack:
             packet = source.cached((sequence - self._sequence_offset) & 0xFFFF)
             if not packet:
                 continue
-            if self._budget <= 0:
+            if self._budget < 1:
                 return
             self._budget -= 1
             self.resent_packets += 1
@@ -242,7 +245,3 @@ class Downtrack:
         self.fraction_lost = block.fraction_lost / 256
         if block.last_sr and block.last_sr == self._last_sr:
             self.round_trip = max(0.0, now - self._last_sr_at - block.since_last_sr / 65536)
-
-    def tick(self) -> None:
-        """Several times a second: allow further retransmissions."""
-        self._budget = RESEND_BUDGET

@@ -37,6 +37,9 @@ MAX_SDP: Final = 200_000
 PATIENCE: Final = 4.0
 """Seconds after which an offer that is not answered is sent again: the message may have been lost on its way."""
 
+LOOK_INTERVAL: Final = 0.1
+"""Seconds between two looks at a peer."""
+
 JOIN_TIMEOUT: Final = 30.0
 """Seconds for a new peer to be connected."""
 
@@ -104,6 +107,7 @@ class Peer:
         self._number = 0
         self._sent_at = math.inf
         self._born = monotonic()
+        self._loop = asyncio.get_running_loop()
 
     # -- what the room asks ------------------------------------------------------------------------------
 
@@ -131,6 +135,7 @@ class Peer:
     async def run(self) -> None:
         """Negotiate until closed."""
         self._signals.put_nowait(None)
+        self._loop.call_later(random.uniform(0, LOOK_INTERVAL), self._tick)  # noqa: S311 - spreads the work
         while self.state not in ("failed", "closed"):
             message = await self._signals.get()
             try:
@@ -328,9 +333,21 @@ class Peer:
         elif self._dtls.state == "closed":
             self._set_state("closed")
 
-    def tick(self, now: float) -> None:
-        """Several times a second: the port's duties, and whether the browser is still there."""
-        self.port.tick(now)
+    def _tick(self) -> None:
+        """The port's duties, and whether the browser is still there. Every peer in its own time, so that the
+        packets of none wait for the duties of all."""
+        if self.state in ("failed", "closed"):
+            return
+        now, wait = monotonic(), LOOK_INTERVAL
+        try:
+            wait = self.port.tick(now)
+            self._look(now)
+        except Exception:
+            log.exception("peer's duties failed", peer=self.name)
+        self._loop.call_later(wait, self._tick)
+
+    def _look(self, now: float) -> None:
+        """Whether the browser is still there, and has got our offer."""
         silence = now - max(self.port.heard, self._ice.heard)
         if self._connection.signalingState == "have-local-offer" and now - self._sent_at > PATIENCE:
             self._send_description()

@@ -14,12 +14,15 @@ from time import monotonic
 from typing import Final
 
 from teleconsult.media import rtcp, rtp
-from teleconsult.media.arrivals import Arrivals
+from teleconsult.media.arrivals import TICK, Arrivals
 from teleconsult.media.downtrack import Downtrack
 from teleconsult.media.source import Source
 
 FEEDBACK_INTERVAL: Final = 0.1
 """Seconds between transport-wide feedback messages: often enough for a browser to climb in steps of a second."""
+
+ASK_INTERVAL: Final = 0.04
+"""Seconds between two looks at what is missing, while something is."""
 
 REPORT_INTERVAL: Final = 1.0
 """Seconds between receiver reports."""
@@ -46,6 +49,7 @@ class Port:
 
     def __init__(self) -> None:
         self.ssrc = random.getrandbits(32) | 1
+        self._opening = rtcp.receiver_report(self.ssrc)
         self.received = 0
         self.received_octets = 0
         self.refused = 0
@@ -134,14 +138,17 @@ class Port:
         self._transport_head = number << 4 | 1
 
     def send_rtcp(self, packet: bytes) -> None:
-        """Protect and send one compound RTCP packet."""
+        """Protect and send one compound RTCP packet; without a way to the browser it is counted as refused."""
         if self._cipher is not None:
-            self._cipher.send_rtcp(packet)
+            try:
+                self._cipher.send_rtcp(packet)
+            except Exception:  # ICE has closed, and the peer is about to hear of it
+                self.refused += 1
 
     def receive(self, datagram: bytes, arrived: Callable[[], int]) -> None:
         """Take one media datagram (first byte 128 to 191) of this browser, or of somebody who claims to be it.
 
-        `arrived` tells, in ticks, when it came; it is asked only where the browser wants to know.
+        `arrived` tells, in nanoseconds, when it came; it is asked only where the browser wants to know.
         """
         try:
             cipher = self._cipher
@@ -171,7 +178,7 @@ class Port:
                         at = self._transport_at = rtp.find_extension(packet, self._transport_extension, offset)
                         self._offset = offset if at else 0
                     if at:
-                        self.arrivals.times[packet[at] << 8 | packet[at + 1]] = arrived()
+                        self.arrivals.times[packet[at] << 8 | packet[at + 1]] = arrived() // TICK
                 if source is not None:
                     source.receive(packet, offset, now)
                 else:
@@ -258,18 +265,17 @@ class Port:
         self._counted = (self.received_octets, self.sent_octets)
         return self.received_octets - received, self.sent_octets - sent
 
-    def tick(self, now: float) -> None:
-        """Called several times a second: retransmission requests, arrival feedback, receiver reports."""
+    def tick(self, now: float) -> float:
+        """What is not done per packet: ask again, report arrivals and reception. Returns seconds to the next call."""
         if self._cipher is None:
-            return
-        round_trip = self.round_trip
+            return FEEDBACK_INTERVAL
+        soon = False
         for source in self._sources.values():
-            if round_trip is not None:
-                source.round_trip = round_trip
-            source.tick(now)
-        for down in self._downs.values():
-            down.tick()
-        if now - self._feedback_at >= FEEDBACK_INTERVAL:
+            if source.wanting:
+                source.round_trip = self.round_trip or source.round_trip
+                source.tick(now)
+                soon = True
+        if now - self._feedback_at >= 0.9 * FEEDBACK_INTERVAL:
             self._feedback_at = now
             self._send_feedback()
         if now - self._report_at >= REPORT_INTERVAL:
@@ -277,10 +283,10 @@ class Port:
             blocks = [source.block(now) for source in self._sources.values() if source.active]
             if blocks:
                 self.send_rtcp(rtcp.receiver_report(self.ssrc, blocks))
+        return ASK_INTERVAL if soon else FEEDBACK_INTERVAL
 
     def _send_feedback(self) -> None:
         message = self.arrivals.message()
         if message:
             media = next(iter(self._sources), 0)
-            opening = rtcp.receiver_report(self.ssrc)
-            self.send_rtcp(opening + rtcp.transport_feedback(self.ssrc, media, message))
+            self.send_rtcp(self._opening + rtcp.transport_feedback(self.ssrc, media, message))

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any, Final
 
+import structlog
+
 from teleconsult.media.bandwidth import Downlink
 from teleconsult.media.messages import (
     REFUSALS,
@@ -23,6 +25,8 @@ from teleconsult.media.messages import (
 )
 from teleconsult.media.peer import Key, Peer
 from teleconsult.media.source import Source
+
+log = structlog.get_logger(__name__)
 
 Emit = Callable[[SignalOut | SignalRefused | PeerState | PeerQuality], None]
 
@@ -39,14 +43,17 @@ LIMIT_INTERVAL: Final = 0.2
 class Room:
     """One room; it ends when its last peer has gone."""
 
-    def __init__(self, name: str, config: MediaConfig, emit: Emit) -> None:
+    def __init__(self, name: str, config: MediaConfig, emit: Emit, on_empty: Callable[[Room], None]) -> None:
         self.name = name
         self.peers: dict[str, Peer] = {}
         self._config = config
         self._emit = emit
         self._tasks: set[asyncio.Task[None]] = set()
         self._downlinks: dict[str, Downlink] = {}
-        self._quality_at = self._limits_at = monotonic()
+        self._on_empty = on_empty
+        self._quality_at = monotonic()
+        self._loop = asyncio.get_running_loop()
+        self._loop.call_later(LIMIT_INTERVAL, self._tick)
 
     # -- commands ----------------------------------------------------------------------------------------
 
@@ -96,12 +103,11 @@ class Room:
         if peer.state == "connected":
             for old in self._replaced_by(peer):
                 old.notify("replaced")
-                asyncio.get_running_loop().call_later(TAKEOVER, self.leave, old.name)
+                self._loop.call_later(TAKEOVER, self.leave, old.name)
         elif peer.state in ("failed", "closed"):
             self.peers.pop(peer.name, None)
             self._downlinks.pop(peer.name, None)
-            if peer.state == "failed":
-                self._spawn(peer.close("failed"))
+            self._spawn(peer.close(peer.state))
             self._renegotiate()
 
     def published(self, peer: Peer) -> None:
@@ -153,18 +159,22 @@ class Room:
 
     # -- time --------------------------------------------------------------------------------------------
 
-    def tick(self, now: float) -> None:
-        """Several times a second: every peer's duties, limits to publishers, and how it goes."""
-        for peer in list(self.peers.values()):
-            peer.tick(now)
-        if now - self._limits_at >= LIMIT_INTERVAL:
-            self._limits_at = now
+    def _tick(self) -> None:
+        """Limits to publishers, and how it goes. Ends with the last peer."""
+        if not self.peers:
+            self._on_empty(self)
+            return
+        now = monotonic()
+        try:
             self._limit(now)
-        if now - self._quality_at >= QUALITY_INTERVAL:
-            seconds, self._quality_at = now - self._quality_at, now
-            for peer in self.peers.values():
-                if peer.state in ("connected", "disconnected"):
-                    self._emit(self._quality(peer, seconds))
+            if now - self._quality_at >= QUALITY_INTERVAL:
+                seconds, self._quality_at = now - self._quality_at, now
+                for peer in self.peers.values():
+                    if peer.state in ("connected", "disconnected"):
+                        self._emit(self._quality(peer, seconds))
+        except Exception:
+            log.exception("room's duties failed")
+        self._loop.call_later(LIMIT_INTERVAL, self._tick)
 
     def _limit(self, now: float) -> None:
         """Hold every publisher to what the fullest link of those who watch it takes."""
@@ -209,7 +219,7 @@ class Room:
         self._emit(PeerState(room=self.name, peer=peer.name, participant=peer.participant, state=peer.state))
 
     def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

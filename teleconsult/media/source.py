@@ -204,8 +204,13 @@ class Source:
         ntp = self._last_report.ntp + int(elapsed * (1 << 32))
         return ntp & 0xFFFFFFFFFFFFFFFF, (self._last_report.rtp_time + int(elapsed * self.clock_rate)) & 0xFFFFFFFF
 
+    @property
+    def wanting(self) -> bool:
+        """Whether something is to be asked for again: then `tick` is due soon."""
+        return self._keyframe_due or bool(self._missing)
+
     def tick(self, now: float) -> None:
-        """Several times a second: ask again for what is missing, and for a keyframe that was put off."""
+        """Ask again for what is missing, and for a keyframe that was put off."""
         if self._keyframe_due:
             self.request_keyframe(now)
         if self._missing:

@@ -42,9 +42,6 @@ from teleconsult.process import ChildChannel, open_channel
 
 log = structlog.get_logger(__name__)
 
-TICK: Final = 0.05
-"""Seconds between two rounds of every room's duties that are not done per packet."""
-
 NICENESS: Final = -10
 """A voice that waits for a report or a backup to be written is not understood."""
 
@@ -63,7 +60,7 @@ class Worker:
 
     async def run(self) -> None:
         """Serve until the parent goes."""
-        ticking = asyncio.create_task(self._tick())
+        ticking = asyncio.create_task(self._tell_status())
         try:
             async for message in self._channel.messages():
                 try:
@@ -101,26 +98,21 @@ class Worker:
     def _room(self, name: str) -> Room:
         room = self._rooms.get(name)
         if room is None:
-            room = self._rooms[name] = Room(name, self._config, self.emit)
+            room = self._rooms[name] = Room(name, self._config, self.emit, self._forget)
         return room
+
+    def _forget(self, room: Room) -> None:
+        if self._rooms.get(room.name) is room:
+            del self._rooms[room.name]
 
     def emit(self, event: SignalOut | SignalRefused | PeerState | PeerQuality | Ready | WorkerStatus) -> None:
         """Tell the parent."""
         self._channel.send(event.model_dump())
 
-    async def _tick(self) -> None:
+    async def _tell_status(self) -> None:
         while True:
-            await asyncio.sleep(TICK)
-            now = monotonic()
-            for name, room in list(self._rooms.items()):
-                try:
-                    room.tick(now)
-                except Exception:
-                    log.exception("room's duties failed")
-                if not room.peers:
-                    del self._rooms[name]
-            if now - self._status_at >= STATUS_INTERVAL:
-                self.emit(self._status(now))
+            await asyncio.sleep(STATUS_INTERVAL)
+            self.emit(self._status(monotonic()))
 
     def _status(self, now: float) -> WorkerStatus:
         cpu = _cpu_seconds()

@@ -13,7 +13,7 @@ import heapq
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from time import perf_counter, time
+from time import perf_counter, time, time_ns
 
 import numpy as np
 from aiortc import RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
@@ -79,7 +79,7 @@ class Publisher:
     def __init__(self, clip: Clip, voice: bool = False) -> None:
         self.clip = clip
         self.connection = _aiortc.new_connection()
-        self.sent: dict[tuple[int, int], float] = {}
+        self.sent: dict[tuple[int, int], int] = {}
         self.packets = 0
         self.ssrc = random.getrandbits(31)
         self.voice_ssrc = random.getrandbits(31)
@@ -124,7 +124,7 @@ class Publisher:
             )
             self._sequence += 1
             packet = head + (rtp.extension_block(elements) if elements else b"") + payload
-            self.sent[number, place] = perf_counter()
+            self.sent[number, place] = time_ns()
             cipher.send(packet)
             self.packets += 1
 
@@ -146,12 +146,12 @@ class Publisher:
 
 
 class Receiver:
-    """Times what arrives from one publisher."""
+    """Times what arrives from one publisher. `delays` are in nanoseconds, up to the kernel's time of arrival."""
 
     def __init__(self, publisher: Publisher) -> None:
         self.publisher = publisher
         self.connection = _aiortc.new_connection()
-        self.delays: list[float] = []
+        self.delays: list[int] = []
         self.packets = 0
         self._cipher: _aiortc.Cipher | None = None
         self._highest = 0
@@ -162,7 +162,6 @@ class Receiver:
         _aiortc.connection_of(video).on_media = self._take
 
     def _take(self, datagram: bytes, arrived: Callable[[], int]) -> None:
-        now = perf_counter()
         assert self._cipher is not None
         if 192 <= datagram[1] < 224:
             return
@@ -171,7 +170,7 @@ class Receiver:
         if key is not None:
             self.packets += 1
             self._highest, self._ssrc = packet[2] << 8 | packet[3], int.from_bytes(packet[8:12], "big")
-            self.delays.append(now - self.publisher.sent[key])
+            self.delays.append(arrived() - self.publisher.sent[key])
 
     def send_report(self) -> None:
         """Send a receiver report."""
@@ -186,11 +185,15 @@ class Receiver:
 
 
 class Load:
-    """All publishers and receivers of one run, driven by one schedule."""
+    """All publishers and receivers of one run, driven by one schedule.
+
+    `late` holds by how many seconds it was late: it tells whether this machine had time for the measurement.
+    """
 
     def __init__(self) -> None:
         self.publishers: list[Publisher] = []
         self.receivers: list[Receiver] = []
+        self.late: list[float] = []
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -221,6 +224,7 @@ class Load:
             wait = at - perf_counter()
             if wait > 0:
                 await asyncio.sleep(wait)
+                self.late.append(perf_counter() - at)
             act()
             heapq.heapreplace(due, (at + interval, number, interval, act))
 

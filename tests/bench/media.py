@@ -53,12 +53,13 @@ async def window(server: Server, load: Load, seconds: float, streams: int) -> di
     """What happens in so many seconds of a running load."""
     for receiver in load.receivers:
         receiver.delays.clear()
+    load.late.clear()
     sent = sum(publisher.packets for publisher in load.publishers)
     gc.collect()
     cpu, at = cpu_seconds(server.pid), perf_counter()
     await asyncio.sleep(seconds)
     cpu, elapsed = cpu_seconds(server.pid) - cpu, perf_counter() - at
-    delays = np.concatenate([np.array(receiver.delays) for receiver in load.receivers]) * 1000
+    delays = np.concatenate([np.array(receiver.delays) for receiver in load.receivers]) / 1e6
     sent = sum(publisher.packets for publisher in load.publishers) - sent
     p50, p95, p99 = np.percentile(delays, (50, 95, 99)) if len(delays) else (0, 0, 0)
     return {
@@ -67,6 +68,7 @@ async def window(server: Server, load: Load, seconds: float, streams: int) -> di
         "delay p95 ms": float(p95),
         "delay p99 ms": float(p99),
         "memory MB": memory_mb(server.pid),
+        "load late p95 ms": 1000 * float(np.percentile(load.late, 95)) if load.late else 0.0,
         "packets arrived %": 100 * len(delays) / max(1, sent),
     }
 
