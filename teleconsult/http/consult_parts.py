@@ -16,7 +16,7 @@ from teleconsult.http.consult_words import waited
 from teleconsult.http.security import allow, current_actor, current_node
 from teleconsult.services import attachments, chat, hub_questions, opinions
 from teleconsult.services.consult_parts import conversation
-from teleconsult.services.opinions import OpinionInput
+from teleconsult.services.opinions import DraftInput, OpinionInput
 
 bp = Blueprint("consult_parts", __name__)
 
@@ -31,8 +31,16 @@ class Line(BaseModel):
     text: str = Field(max_length=100_000)
 
 
+class Typed(BaseModel):
+    """An opinion being typed; `revision` is that of the draft the page started from."""
+
+    model_config = ConfigDict(extra="forbid")
+    opinion: DraftInput
+    revision: int = Field(ge=0)
+
+
 class Written(BaseModel):
-    """An opinion as the page has it; `revision` is that of the draft the page started from."""
+    """An opinion to be signed."""
 
     model_config = ConfigDict(extra="forbid")
     opinion: OpinionInput
@@ -128,9 +136,9 @@ def read_draft(consult_id: UUID) -> Response:
 @allow(Role.SPECIALIST)
 def save_draft(consult_id: UUID) -> Response:
     """Keep what is typed."""
-    written = Written.model_validate(request.get_json())
+    typed = Typed.model_validate(request.get_json())
     draft = opinions.save_draft(
-        current_node(), current_actor(), str(consult_id), written.opinion, seen_revision=written.revision
+        current_node(), current_actor(), str(consult_id), typed.opinion, seen_revision=typed.revision
     )
     assert draft.saved_at is not None
     return jsonify(ok=True, revision=draft.revision, saved_at=draft.saved_at.isoformat())

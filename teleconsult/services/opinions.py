@@ -33,8 +33,8 @@ _CORRECTABLE = frozenset({State.OPINION_WRITTEN, State.CLOSED})
 Text = Annotated[str, StringConstraints(strip_whitespace=True)]
 
 
-class OpinionInput(BaseModel):
-    """An opinion as the form gives it; a draft may have any of it empty."""
+class OpinionTexts(BaseModel):
+    """What an opinion says, signed or not; a draft may have any of it empty."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,12 +43,28 @@ class OpinionInput(BaseModel):
     medicines: Text = ""
     refer: bool = False
     refer_to: Text = ""
+
+
+class DraftInput(OpinionTexts):
+    """An opinion as it is being typed: the day of the next look may be half written."""
+
+    review_on: Annotated[str, StringConstraints(strip_whitespace=True, max_length=40)] = ""
+
+
+class OpinionInput(OpinionTexts):
+    """An opinion as it is signed. Raises InvalidInput for a day that is none."""
+
     review_on: date | None = None
 
     @field_validator("review_on", mode="before")
     @classmethod
-    def _empty_is_none(cls, value: Any) -> Any:
-        return value or None
+    def _day(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return date.fromisoformat(value.strip()) if value.strip() else None
+        except ValueError as error:
+            raise InvalidInput(N_("Write the day like 2026-12-01."), field="review_on") from error
 
 
 @dataclass(frozen=True)
@@ -85,7 +101,7 @@ def read_draft(node: Node, actor: Actor, consult_id: str) -> DraftView:
         return draft_of(work.session, consult_id, actor.user_id)
 
 
-def save_draft(node: Node, actor: Actor, consult_id: str, opinion: OpinionInput, *, seen_revision: int) -> DraftView:
+def save_draft(node: Node, actor: Actor, consult_id: str, opinion: DraftInput, *, seen_revision: int) -> DraftView:
     """Keep what is typed. `seen_revision` is the revision the window has; gives the next one.
 
     Raises DraftConflict if another window was faster, NotAllowed and Conflict if there is no opinion to write.
@@ -178,7 +194,7 @@ def _is_signed(consult: Consult) -> bool:
     return State(consult.state) in _CORRECTABLE
 
 
-def _check_lengths(opinion: OpinionInput) -> None:
+def _check_lengths(opinion: OpinionTexts) -> None:
     for field in ("impression", "advice", "medicines", "refer_to"):
         if len(getattr(opinion, field)) > MAX_TEXT:
             raise InvalidInput(
