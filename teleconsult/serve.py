@@ -58,7 +58,7 @@ def configure_logging(settings: Settings) -> None:
 
 
 def build_node(settings: Settings) -> Node:
-    """A node on its database, which must exist and be up to date. Starts nothing."""
+    """A node on its database, which must be empty or up to date. Starts nothing."""
     try:
         node_id = settings.node_id
     except ValueError as error:
@@ -66,6 +66,8 @@ def build_node(settings: Settings) -> Node:
             N_("A vehicle node needs its key: make one at the hub with “teleconsult vehicle-key new”.")
         ) from error
     store = Store(settings.url)
+    if migrate.current(store) is None:
+        migrate.upgrade(store)  # a database that nobody has used yet
     if migrate.current(store) != migrate.head():
         raise Unavailable(N_("The database is not at this program's schema. Run: teleconsult db upgrade"))
     return Node(settings, store, node_id)
