@@ -78,10 +78,10 @@ class Clinic:
         window = self.doctor.page.context.new_page()
         window.goto(f"{self.encounter}?step=vitals")
         window.wait_for_selector("html[data-ready]")
-        window.fill("[name='body_temperature.temperature']", f"{celsius:.1f}")
+        window.fill("[name='body_temperature.body_temperature']", f"{celsius:.1f}")
         shown = self.specialist.find(f"[data-call-vitals] :text('{celsius:.1f}')")
         began = time.monotonic()
-        window.press("[name='body_temperature.temperature']", "Enter")
+        window.press("[name='body_temperature.body_temperature']", "Enter")
         shown.wait_for()
         took = time.monotonic() - began
         window.close()
