@@ -37,7 +37,7 @@ MAX_SDP: Final = 200_000
 PATIENCE: Final = 4.0
 """Seconds after which an offer that is not answered is sent again: the message may have been lost on its way."""
 
-LOOK_INTERVAL: Final = 0.1
+LOOK_INTERVAL: Final = 0.25
 """Seconds between two looks at a peer."""
 
 JOIN_TIMEOUT: Final = 30.0
@@ -338,13 +338,13 @@ class Peer:
         packets of none wait for the duties of all."""
         if self.state in ("failed", "closed"):
             return
-        now, wait = monotonic(), LOOK_INTERVAL
+        now = monotonic()
         try:
-            wait = self.port.tick(now)
+            self.port.tick(now)
             self._look(now)
         except Exception:
             log.exception("peer's duties failed", peer=self.name)
-        self._loop.call_later(wait, self._tick)
+        self._loop.call_later(LOOK_INTERVAL, self._tick)
 
     def _look(self, now: float) -> None:
         """Whether the browser is still there, and has got our offer."""

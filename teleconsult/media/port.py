@@ -44,6 +44,10 @@ class Cipher:
     send_rtcp: Callable[[bytes], None]
 
 
+def _nobody() -> None:
+    pass
+
+
 class Port:
     """The media of one browser. `heard` is when it last said anything, in seconds of `time.monotonic`."""
 
@@ -66,11 +70,14 @@ class Port:
         self._rtx: dict[int, tuple[Source, Mapping[int, int]]] = {}
         self._downs: dict[int, Downtrack] = {}
         self._remb: int | None = None
+        self.on_estimate: Callable[[], None] = _nobody
+        """Called when an estimate has come."""
         self._limited: int | None = None
         self._limited_at = 0.0
         self._counted = (0, 0)
         self._ended_packets = 0
         self._ended_octets = 0
+        self._due = 0.0
         self._feedback_at = 0.0
         self._report_at = 0.0
 
@@ -78,6 +85,7 @@ class Port:
         """From now on media flows."""
         self._cipher = cipher
         self.heard = monotonic()
+        self._due = self.heard + FEEDBACK_INTERVAL
         for down in self._downs.values():
             down.send = cipher.send
 
@@ -186,6 +194,8 @@ class Port:
             self.heard = now
             self.received += 1
             self.received_octets += len(datagram)
+            if now >= self._due:
+                self.tick(now)
         except Exception:  # whatever a stranger sends must not end the loop that serves the others
             self.refused += 1
 
@@ -214,6 +224,7 @@ class Port:
                         down.source.request_keyframe(now)
                 case rtcp.Remb():
                     self._remb = report.bitrate
+                    self.on_estimate()
 
     def _on_report(self, report: rtcp.SenderReport | rtcp.ReceiverReport, now: float) -> None:
         if isinstance(report, rtcp.SenderReport):
@@ -265,17 +276,22 @@ class Port:
         self._counted = (self.received_octets, self.sent_octets)
         return self.received_octets - received, self.sent_octets - sent
 
-    def tick(self, now: float) -> float:
-        """What is not done per packet: ask again, report arrivals and reception. Returns seconds to the next call."""
-        if self._cipher is None:
-            return FEEDBACK_INTERVAL
+    def tick(self, now: float) -> None:
+        """What is due and not done for each packet: ask again, report arrivals and reception.
+
+        The packets themselves bring it about, ten times a second, which costs nobody a wake-up; whoever owns the
+        port calls it, too, for when they stop.
+        """
+        if self._cipher is None or now < self._due:
+            return
         soon = False
         for source in self._sources.values():
             if source.wanting:
                 source.round_trip = self.round_trip or source.round_trip
                 source.tick(now)
                 soon = True
-        if now - self._feedback_at >= 0.9 * FEEDBACK_INTERVAL:
+        self._due = now + (ASK_INTERVAL if soon else FEEDBACK_INTERVAL)
+        if now - self._feedback_at >= FEEDBACK_INTERVAL:
             self._feedback_at = now
             self._send_feedback()
         if now - self._report_at >= REPORT_INTERVAL:
@@ -283,7 +299,6 @@ class Port:
             blocks = [source.block(now) for source in self._sources.values() if source.active]
             if blocks:
                 self.send_rtcp(rtcp.receiver_report(self.ssrc, blocks))
-        return ASK_INTERVAL if soon else FEEDBACK_INTERVAL
 
     def _send_feedback(self) -> None:
         message = self.arrivals.message()

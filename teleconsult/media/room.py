@@ -36,8 +36,11 @@ TAKEOVER: Final = 1.0
 QUALITY_INTERVAL: Final = 2.0
 """Seconds between two words on how each connection does."""
 
-LIMIT_INTERVAL: Final = 0.2
-"""Seconds between two looks at what receivers' links take."""
+LIMIT_INTERVAL: Final = 0.5
+"""Seconds between two looks at what receivers' links take, if no receiver says anything."""
+
+LIMIT_PAUSE: Final = 0.1
+"""Least seconds between two looks."""
 
 
 class Room:
@@ -51,7 +54,7 @@ class Room:
         self._tasks: set[asyncio.Task[None]] = set()
         self._downlinks: dict[str, Downlink] = {}
         self._on_empty = on_empty
-        self._quality_at = monotonic()
+        self._quality_at = self._limit_at = monotonic()
         self._loop = asyncio.get_running_loop()
         self._loop.call_later(LIMIT_INTERVAL, self._tick)
 
@@ -64,6 +67,7 @@ class Room:
         peer = Peer(name, participant, self._config, self)
         self.peers[name] = peer
         self._downlinks[name] = Downlink()
+        peer.port.on_estimate = self._on_estimate
         self._tell_state(peer)
         peer.want(self._others(peer))
         self._spawn(peer.run())
@@ -176,8 +180,14 @@ class Room:
             log.exception("room's duties failed")
         self._loop.call_later(LIMIT_INTERVAL, self._tick)
 
+    def _on_estimate(self) -> None:
+        now = monotonic()
+        if now - self._limit_at >= LIMIT_PAUSE:
+            self._limit(now)
+
     def _limit(self, now: float) -> None:
         """Hold every publisher to what the fullest link of those who watch it takes."""
+        self._limit_at = now
         for peer in self.peers.values():
             ceiling = self._config.video_bitrate * sum(down.kind == "video" for down in peer.port.downs)
             link, remb = self._downlinks[peer.name], peer.port.take_remb()

@@ -166,9 +166,9 @@ class Receiver:
         if 192 <= datagram[1] < 224:
             return
         packet = self._cipher.open(datagram)
+        self.packets += 1
         key = self.publisher.clip.index.get(packet[rtp.payload_offset(packet) :])
         if key is not None:
-            self.packets += 1
             self._highest, self._ssrc = packet[2] << 8 | packet[3], int.from_bytes(packet[8:12], "big")
             self.delays.append(arrived() - self.publisher.sent[key])
 
@@ -199,9 +199,19 @@ class Load:
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
 
-    async def stop(self) -> None:
+    def pause(self) -> None:
         if self._task is not None:
             self._task.cancel()
+
+    def clear(self) -> None:
+        """Forget what was measured so far."""
+        self.late.clear()
+        for receiver in self.receivers:
+            receiver.delays.clear()
+            receiver.packets = 0
+
+    async def stop(self) -> None:
+        self.pause()
         for one in (*self.publishers, *self.receivers):
             await one.connection.close()
 

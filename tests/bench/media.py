@@ -1,8 +1,9 @@
 """Carrying 720p: CPU, added delay and memory of our worker beside Janus's video room and aiortc's own MediaRelay.
 
 One stream is a real VP8 clip of 1280x720, 30 pictures a second, 1.5 Mbit/s, from one WebRTC peer to another through
-the server. CPU is the server process's own, from /proc; the load runs in this process and does not count. Rounds
-are interleaved, so that whatever else the machine does hits all servers, and medians are printed.
+the server. CPU is the server process's own, from /proc; the load runs in this process and does not count. The
+servers run side by side and are loaded in turn, so that whatever else the machine does hits all of them, and
+medians are printed.
 
     python -m tests.bench.media [--json FILE] [--streams 1,10,40] [--seconds 15] [--rounds 3] [--consults]
 """
@@ -30,30 +31,41 @@ SERVERS: dict[str, type[OurWorker | Janus | Relay]] = {"worker": OurWorker, "jan
 RELAY_LIMIT = 1
 """Streams beyond which MediaRelay is out of CPU on the machines this was made on."""
 
-WARM_UP = 3.0
+WARM_UP = 2.0
 DELAY_LIMIT = 0.020
 
 
-async def measure(server: Server, streams: int, clip: Clip, seconds: float) -> dict[str, float]:
-    """One round of one server with so many streams."""
-    load = Load()
-    await server.start()
-    try:
-        for _ in range(streams):
-            await server.add_pair(load, clip)
-        load.start()
+class Run:
+    """One server with its pairs, loaded for a while and left in peace for a while."""
+
+    def __init__(self, name: str, streams: int, clip: Clip) -> None:
+        self.name = name
+        self.streams = streams
+        self.windows: list[dict[str, float]] = []
+        self._clip = clip
+        self._server: Server = SERVERS[name]()
+        self._load = Load()
+
+    async def start(self) -> None:
+        await self._server.start()
+        for _ in range(self.streams):
+            await self._server.add_pair(self._load, self._clip)
+
+    async def stop(self) -> None:
+        await self._load.stop()
+        await self._server.stop()
+
+    async def window(self, seconds: float) -> None:
+        """Load the server, and note how it did."""
+        self._load.start()
         await asyncio.sleep(WARM_UP)
-        return await window(server, load, seconds, streams)
-    finally:
-        await load.stop()
-        await server.stop()
+        self.windows.append(await window(self._server, self._load, seconds, self.streams))
+        self._load.pause()
 
 
 async def window(server: Server, load: Load, seconds: float, streams: int) -> dict[str, float]:
     """What happens in so many seconds of a running load."""
-    for receiver in load.receivers:
-        receiver.delays.clear()
-    load.late.clear()
+    load.clear()
     sent = sum(publisher.packets for publisher in load.publishers)
     gc.collect()
     cpu, at = cpu_seconds(server.pid), perf_counter()
@@ -61,31 +73,35 @@ async def window(server: Server, load: Load, seconds: float, streams: int) -> di
     cpu, elapsed = cpu_seconds(server.pid) - cpu, perf_counter() - at
     delays = np.concatenate([np.array(receiver.delays) for receiver in load.receivers]) / 1e6
     sent = sum(publisher.packets for publisher in load.publishers) - sent
-    p50, p95, p99 = np.percentile(delays, (50, 95, 99)) if len(delays) else (0, 0, 0)
-    return {
-        "CPU s per stream-minute": cpu / streams * 60 / elapsed,
-        "delay p50 ms": float(p50),
-        "delay p95 ms": float(p95),
-        "delay p99 ms": float(p99),
+    arrived = sum(receiver.packets for receiver in load.receivers)
+    row = {"CPU s per stream-minute": cpu / streams * 60 / elapsed}
+    if len(delays):  # a relay encodes anew: none of its packets is one of ours
+        row |= {f"delay p{share} ms": float(np.percentile(delays, share)) for share in (50, 95, 99)}
+    return row | {
         "memory MB": memory_mb(server.pid),
         "load late p95 ms": 1000 * float(np.percentile(load.late, 95)) if load.late else 0.0,
-        "packets arrived %": 100 * len(delays) / max(1, sent),
+        "packets arrived %": 100 * arrived / max(1, sent),
     }
 
 
 async def compare(streams: list[int], seconds: float, rounds: int) -> Rows:
-    """All servers at all sizes, round by round."""
-    clip = Clip()
-    found: dict[str, list[dict[str, float]]] = {}
-    for number in range(rounds):
-        for count in streams:
-            for name, kind in list(SERVERS.items())[:: 1 if number % 2 == 0 else -1]:
-                if name == "relay" and count > RELAY_LIMIT:
-                    continue
-                row = await measure(kind(), count, clip, seconds)
-                found.setdefault(f"{name} {count}", []).append(row)
-    rows = {name: {key: median(one[key] for one in many) for key in many[0]} for name, many in found.items()}
-    return {name: rows[name] for name in sorted(rows, key=lambda name: (int(name.split()[1]), name))}
+    """All servers at all sizes. At each size all run side by side and are loaded in turn."""
+    clip, rows = Clip(), Rows()
+    for count in streams:
+        runs = [Run(name, count, clip) for name in SERVERS if name != "relay" or count <= RELAY_LIMIT]
+        try:
+            for run in runs:
+                await run.start()
+            for number in range(rounds):
+                for run in runs if number % 2 == 0 else reversed(runs):
+                    await run.window(seconds)
+        finally:
+            for run in runs:
+                await run.stop()
+        for run in runs:
+            many = run.windows
+            rows[f"{run.name} {count}"] = {key: median(one[key] for one in many) for key in many[0]}
+    return rows
 
 
 def ratios(rows: Rows) -> Rows:
@@ -117,14 +133,11 @@ async def consults(seconds: float) -> Rows:
         while True:
             for _ in range(4):
                 await server.add_consult(load, clip)
-            running = Load()
-            running.publishers, running.receivers = load.publishers, load.receivers
-            running.start()
+            load.start()
             await asyncio.sleep(WARM_UP)
             count = len(load.publishers) // 2
-            row = await window(server, running, seconds, len(load.publishers))
-            if running._task is not None:
-                running._task.cancel()
+            row = await window(server, load, seconds, len(load.publishers))
+            load.pause()
             rows[f"{count} consults"] = row
             if row["delay p95 ms"] > 1000 * DELAY_LIMIT or row["packets arrived %"] < 99:
                 return rows
