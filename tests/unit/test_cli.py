@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -215,8 +217,11 @@ def test_check_of_a_vehicle_without_key_and_hub(run: Run) -> None:
     assert "✗ The hub http://127.0.0.1:1 does not answer" in result.output
 
 
-def test_a_hub_on_a_database_that_is_not_there_says_so_and_ends(tmp_path: Path) -> None:
+def test_a_hub_on_the_database_of_another_program_says_so_and_ends(tmp_path: Path) -> None:
     """One real process: patched for gevent, options over environment, one sentence and no trace."""
+    with closing(sqlite3.connect(tmp_path / "x.db")) as database, database:
+        database.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        database.execute("INSERT INTO alembic_version VALUES ('from_the_future')")
     done = subprocess.run(
         [sys.executable, "-m", "teleconsult", "hub", "--data-dir", str(tmp_path), "--port", "0"],
         env={**os.environ, "TELECONSULT_LANGUAGE": "en", "TELECONSULT_DATABASE_URL": f"sqlite:///{tmp_path}/x.db"},
