@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import ipaddress
-import os
 import random
 import socket
 from collections.abc import Callable, Sequence
@@ -52,12 +51,6 @@ MAX_REMOTE_ADDRESSES: Final = 64
 SIOCGSTAMPNS: Final = 0x8907
 """Linux: the kernel's time of arrival of the datagram last read from a socket."""
 STAMP: Final = Struct("qq")
-
-BURST: Final = 1_000_000
-"""Nanoseconds between two datagrams of one burst, as we handle them: had we been halted between, it were more."""
-
-PROMPT: Final = 300_000
-"""Nanoseconds after its arrival within which a datagram is handled in time."""
 
 MAX_QUEUE: Final = 256
 """DTLS datagrams that wait for their turn."""
@@ -179,35 +172,19 @@ class _MediaProtocol(StunProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._descriptor: int = transport.get_extra_info("socket").fileno()
-        self.send_socket = socket.socket(fileno=os.dup(self._descriptor))
-        """For media: what the kernel has no room for is dropped, where the loop's own way would queue it."""
-        self.send_socket.setblocking(False)
         self._stamp = bytearray(STAMP.size)
-        self._handled = 0
-        self._prompt = False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.send_socket.close()
-        super().connection_lost(exc)
 
     def arrived(self) -> int:
         """When the kernel got the datagram that is being handled, in nanoseconds of the wall clock.
 
-        A browser takes the time a datagram waits for us for a queue in the network, and sends less. The kernel is
-        asked for the first of a burst, and for each one while we are behind.
+        A browser takes the time a datagram waits for us for a queue in the network, and sends less.
         """
-        now = time_ns()
-        close, self._handled = now - self._handled < BURST, now
-        if close and self._prompt:
-            return now
         try:
             fcntl.ioctl(self._descriptor, SIOCGSTAMPNS, self._stamp, True)
         except OSError:  # the first datagram of a socket: from here on the kernel notes the time
-            return now
+            return time_ns()
         seconds, nanoseconds = STAMP.unpack(self._stamp)
-        came = int(seconds * 1_000_000_000 + nanoseconds)
-        self._prompt = now - came < PROMPT
-        return came
+        return int(seconds * 1_000_000_000 + nanoseconds)
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         first = cast(bytes, data)[0] if data else 255
@@ -411,4 +388,4 @@ def cipher(transceiver: RTCRtpTransceiver) -> Cipher:
     """The SRTP sessions that DTLS has made, and the way to the browser. Call when DTLS is connected."""
     dtls = transceiver.receiver.transport
     connection = connection_of(transceiver)
-    return _srtp.cipher(dtls._rx_srtp, dtls._tx_srtp, cast(Any, connection._nominated))
+    return _srtp.cipher(dtls._rx_srtp, dtls._tx_srtp, connection._nominated)

@@ -6,7 +6,6 @@ Tested with the parts of aiortc (`_aiortc`).
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -16,17 +15,11 @@ from pylibsrtp._binding import ffi, lib
 from teleconsult.media.port import Cipher
 
 
-class Way(Protocol):
-    """One of our sockets."""
-
-    send_socket: socket.socket
-
-
 class Pair(Protocol):
     """The pair of addresses that ICE has chosen: our socket, and where the browser is."""
 
     @property
-    def protocol(self) -> Way: ...
+    def protocol(self) -> Any: ...
     @property
     def remote_addr(self) -> tuple[str, int]: ...
 
@@ -69,17 +62,16 @@ def _sender(
     length = ffi.new("int *")
     pair: Pair | None = None
     address: tuple[str, int] = ("", 0)
-    sendto: Callable[[bytes, tuple[str, int]], int] | None = None
+    sendto: Any = None
 
     def run(packet: bytes) -> None:
         nonlocal pair, address, sendto
         if nominated.get(1) is not pair:
             pair = nominated.get(1)
-            sendto = None
             if pair is not None:
-                address, sendto = pair.remote_addr, pair.protocol.send_socket.sendto
+                address, sendto = pair.remote_addr, pair.protocol.transport.sendto
         size = length[0] = len(packet)
-        if sendto is None or size > capacity:
+        if pair is None or size > capacity:
             raise ValueError("no way to the browser, or too long")
         buffer[0:size] = packet
         if operation(context, data, length):

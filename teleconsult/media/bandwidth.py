@@ -33,7 +33,6 @@ class Downlink:
     def __init__(self) -> None:
         self.limit: int | None = None
         self._octets = 0
-        self._ceiling = 0
         self._at: float | None = None
         self.rate = 0.0
         """Bits per second sent lately."""
@@ -46,21 +45,18 @@ class Downlink:
         elapsed = now - self._at
         self.rate += (8 * (octets - self._octets) / elapsed - self.rate) * min(1.0, elapsed)
         self._octets, self._at = octets, now
-        self._ceiling = ceiling
         if self.limit is not None and self.rate < USED * self.limit:
-            self._set(int(self.limit * (1 + GROWTH * elapsed)) + 1)
+            self._set(int(self.limit * (1 + GROWTH * elapsed)) + 1, ceiling)
 
-    def estimate(self, remb: int) -> bool:
-        """Take the receiver's estimate, in bit/s. Returns whether the limit has changed."""
+    def estimate(self, remb: int, ceiling: int) -> None:
+        """Take the receiver's estimate, in bit/s."""
         full = remb < FULL * self.rate
         used = self.limit is not None and self.rate >= USED * self.limit
-        if (full or used) and remb != self.limit:
-            self._set(remb)
-            return True
-        return False
+        if full or used:
+            self._set(remb, ceiling)
 
-    def _set(self, limit: int) -> None:
-        self.limit = limit if limit < self._ceiling else None
+    def _set(self, limit: int, ceiling: int) -> None:
+        self.limit = limit if limit < ceiling else None
 
     def share(self, pictures: int, voices: int) -> int | None:
         """What each picture may take, in bit/s, or None if there is no limit."""

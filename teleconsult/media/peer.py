@@ -37,7 +37,7 @@ MAX_SDP: Final = 200_000
 PATIENCE: Final = 4.0
 """Seconds after which an offer that is not answered is sent again: the message may have been lost on its way."""
 
-LOOK_INTERVAL: Final = 0.5
+LOOK_INTERVAL: Final = 0.25
 """Seconds between two looks at a peer."""
 
 JOIN_TIMEOUT: Final = 30.0

@@ -18,7 +18,7 @@ from teleconsult.media.arrivals import TICK, Arrivals
 from teleconsult.media.downtrack import Downtrack
 from teleconsult.media.source import Source
 
-FEEDBACK_INTERVAL: Final = 0.15
+FEEDBACK_INTERVAL: Final = 0.1
 """Seconds between transport-wide feedback messages: often enough for a browser to climb in steps of a second."""
 
 ASK_INTERVAL: Final = 0.04
@@ -44,40 +44,12 @@ class Cipher:
     send_rtcp: Callable[[bytes], None]
 
 
-def _nobody(bitrate: int) -> None:
+def _nobody() -> None:
     pass
 
 
 class Port:
     """The media of one browser. `heard` is when it last said anything, in seconds of `time.monotonic`."""
-
-    __slots__ = (
-        "_cipher",
-        "_counted",
-        "_downs",
-        "_due",
-        "_ended_octets",
-        "_ended_packets",
-        "_feedback_at",
-        "_limited",
-        "_limited_at",
-        "_offset",
-        "_opening",
-        "_report_at",
-        "_reporters",
-        "_rtx",
-        "_sources",
-        "_transport_at",
-        "_transport_extension",
-        "_transport_head",
-        "arrivals",
-        "heard",
-        "on_estimate",
-        "received",
-        "received_octets",
-        "refused",
-        "ssrc",
-    )
 
     def __init__(self) -> None:
         self.ssrc = random.getrandbits(32) | 1
@@ -97,8 +69,9 @@ class Port:
         self._reporters: set[int] = set()
         self._rtx: dict[int, tuple[Source, Mapping[int, int]]] = {}
         self._downs: dict[int, Downtrack] = {}
-        self.on_estimate: Callable[[int], None] = _nobody
-        """Called with each estimate of this browser, in bit/s."""
+        self._remb: int | None = None
+        self.on_estimate: Callable[[], None] = _nobody
+        """Called when an estimate has come."""
         self._limited: int | None = None
         self._limited_at = 0.0
         self._counted = (0, 0)
@@ -250,7 +223,8 @@ class Port:
                     if down is not None and down.source is not None:
                         down.source.request_keyframe(now)
                 case rtcp.Remb():
-                    self.on_estimate(report.bitrate)
+                    self._remb = report.bitrate
+                    self.on_estimate()
 
     def _on_report(self, report: rtcp.SenderReport | rtcp.ReceiverReport, now: float) -> None:
         if isinstance(report, rtcp.SenderReport):
@@ -267,6 +241,11 @@ class Port:
         """Seconds to this browser and back, from its reports; None before the first."""
         known = [down.round_trip for down in self._downs.values() if down.round_trip is not None]
         return min(known) if known else None
+
+    def take_remb(self) -> int | None:
+        """The estimate this browser sent since the last call, in bit/s."""
+        remb, self._remb = self._remb, None
+        return remb
 
     def limit(self, source: Source, bitrate: int | None, now: float) -> None:
         """Hold this browser's picture to `bitrate` (bit/s), or to nothing: told when it falls, and every second."""

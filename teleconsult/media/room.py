@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import partial
 from time import monotonic
 from typing import Any, Final
 
@@ -38,7 +37,10 @@ QUALITY_INTERVAL: Final = 2.0
 """Seconds between two words on how each connection does."""
 
 LIMIT_INTERVAL: Final = 0.5
-"""Seconds between two looks at what receivers' links take; a receiver that sees its link full is heard at once."""
+"""Seconds between two looks at what receivers' links take, if no receiver says anything."""
+
+LIMIT_PAUSE: Final = 0.1
+"""Least seconds between two looks."""
 
 
 class Room:
@@ -52,7 +54,7 @@ class Room:
         self._tasks: set[asyncio.Task[None]] = set()
         self._downlinks: dict[str, Downlink] = {}
         self._on_empty = on_empty
-        self._quality_at = monotonic()
+        self._quality_at = self._limit_at = monotonic()
         self._loop = asyncio.get_running_loop()
         self._loop.call_later(LIMIT_INTERVAL, self._tick)
 
@@ -65,7 +67,7 @@ class Room:
         peer = Peer(name, participant, self._config, self)
         self.peers[name] = peer
         self._downlinks[name] = Downlink()
-        peer.port.on_estimate = partial(self._on_estimate, name)
+        peer.port.on_estimate = self._on_estimate
         self._tell_state(peer)
         peer.want(self._others(peer))
         self._spawn(peer.run())
@@ -168,9 +170,6 @@ class Room:
             return
         now = monotonic()
         try:
-            for peer in self.peers.values():
-                ceiling = self._config.video_bitrate * sum(down.kind == "video" for down in peer.port.downs)
-                self._downlinks[peer.name].measure(peer.port.sent_octets, ceiling, now)
             self._limit(now)
             if now - self._quality_at >= QUALITY_INTERVAL:
                 seconds, self._quality_at = now - self._quality_at, now
@@ -181,14 +180,20 @@ class Room:
             log.exception("room's duties failed")
         self._loop.call_later(LIMIT_INTERVAL, self._tick)
 
-    def _on_estimate(self, name: str, bitrate: int) -> None:
-        """A receiver's estimate. Most say that all is well."""
-        link = self._downlinks.get(name)
-        if link is not None and link.estimate(bitrate):
-            self._limit(monotonic())
+    def _on_estimate(self) -> None:
+        now = monotonic()
+        if now - self._limit_at >= LIMIT_PAUSE:
+            self._limit(now)
 
     def _limit(self, now: float) -> None:
         """Hold every publisher to what the fullest link of those who watch it takes."""
+        self._limit_at = now
+        for peer in self.peers.values():
+            ceiling = self._config.video_bitrate * sum(down.kind == "video" for down in peer.port.downs)
+            link, remb = self._downlinks[peer.name], peer.port.take_remb()
+            link.measure(peer.port.sent_octets, ceiling, now)
+            if remb is not None:
+                link.estimate(remb, ceiling)
         for peer in self.peers.values():
             source = peer.published.get("video")
             if source is not None and peer.port.is_open:
