@@ -68,7 +68,7 @@ class Person:
             viewport=viewport, permissions=["camera", "microphone", "notifications"], locale="zh-CN"
         )
         context.add_init_script(WATCH_CONNECTIONS)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         self.errors: list[str] = []
         self.username = username
         PEOPLE.append(self)
@@ -92,7 +92,7 @@ class Person:
         """Click the first element of a selector."""
         self.find(selector).click()
 
-    def until(self, condition: Callable[[], object], what: str, timeout: float = 30.0) -> None:
+    def until(self, condition: Callable[[], object], what: str, timeout: float = 60.0) -> None:
         """Wait for something of this page; says what was waited for."""
         deadline = time.monotonic() + timeout
         while not condition():
@@ -111,7 +111,7 @@ class Person:
         colours: list[str] = self.page.evaluate("window.colours()")
         return sorted(colours)
 
-    def sees_and_hears(self, *colours: str, timeout: float = 40.0) -> None:
+    def sees_and_hears(self, *colours: str, timeout: float = 90.0) -> None:
         """Wait until exactly these pictures are shown, move, and sound comes with them."""
         self.until(lambda: self.colours() == sorted(colours), f"seeing {colours}, sees {self.colours()}", timeout)
         before = self.received()
