@@ -14,6 +14,9 @@ for the person; `str()` gives the English one for the log.
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "mark for translation, translate later"
     """Mark a sentence for translation where it is written; it is translated where it is shown."""
@@ -36,6 +39,20 @@ class TeleconsultError(Exception):
 
     def __str__(self) -> str:
         return self.message % self.params if self.params else self.message
+
+    def carry(self) -> str:
+        """The sentence as text for another node, which shows it in its own people's language: see `unpack`."""
+        if not self.params:
+            return self.message
+        return json.dumps([self.message, {key: str(value) for key, value in self.params.items()}], ensure_ascii=False)
+
+
+def unpack(carried: str) -> tuple[str, dict[str, Any]]:
+    """The untranslated sentence and what fills its named places, out of `TeleconsultError.carry`."""
+    if not carried.startswith('["'):
+        return carried, {}
+    message, params = json.loads(carried)
+    return message, params
 
 
 class InvalidInput(TeleconsultError):  # noqa: N818 - reads as the field's words

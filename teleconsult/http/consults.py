@@ -17,7 +17,7 @@ from teleconsult.domain.ids import new_id
 from teleconsult.domain.network import SPECIALTIES
 from teleconsult.domain.roles import Role
 from teleconsult.http import consult_words as words
-from teleconsult.http.errors import sentence_of
+from teleconsult.http.errors import carried_sentence, sentence_of
 from teleconsult.http.forms import Faults, submit
 from teleconsult.http.reading_tiles import tile, tile_label, unit, vital
 from teleconsult.http.security import allow, current_actor, current_node, wants_json
@@ -301,5 +301,5 @@ def _course_entry(view: ConsultView, event: Any) -> dict[str, Any]:
         "iso": event.at.isoformat(),
         "title": name if own else f"{event.actor_name} {name}",
         "text": event.text,
-        "refused": view.refused.get(event.id, ""),
+        "refused": carried_sentence(view.refused.get(event.id, "")),
     }

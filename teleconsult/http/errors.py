@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from teleconsult.domain.errors import N_, TeleconsultError
+from teleconsult.domain.errors import N_, TeleconsultError, unpack
 from teleconsult.http.security import wants_json
 
 log = structlog.get_logger(__name__)
@@ -31,6 +31,12 @@ UNEXPECTED = N_("Something went wrong here. What was stored is safe; the fault w
 def sentence_of(error: TeleconsultError) -> str:
     """The error's sentence in the person's language."""
     return str(gettext(error.message, **error.params))
+
+
+def carried_sentence(carried: str) -> str:
+    """What another node said, in this person's language (`TeleconsultError.carry`)."""
+    message, params = unpack(carried)
+    return str(gettext(message, **params)) if message else ""
 
 
 def validation_sentence(error: ValidationError) -> tuple[str, str | None]:

@@ -10,6 +10,7 @@ from flask import Blueprint, render_template
 
 from teleconsult.domain.errors import N_
 from teleconsult.domain.roles import Role
+from teleconsult.http.errors import carried_sentence
 from teleconsult.http.security import allow, current_node
 from teleconsult.store.tables import OutboxEntry
 from teleconsult.sync import outbox
@@ -50,7 +51,7 @@ def lines(entries: Sequence[OutboxEntry]) -> tuple[list[Line], list[Line]]:
         size = int(entry.payload.get("size", 0)) if entry.kind == outbox.BLOB else 0
         name = KIND_NAMES.get(entry.kind, N_("Other"))
         if entry.acked_at is not None:
-            refused.append(Line(name, 1, entry.made_at, size, entry.error))
+            refused.append(Line(name, 1, entry.made_at, size, carried_sentence(entry.error)))
             continue
         known = waiting.get(entry.kind, Line(name, 0, entry.made_at, 0))
         waiting[entry.kind] = Line(name, known.count + 1, min(known.since, entry.made_at), known.size + size)

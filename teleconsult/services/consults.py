@@ -190,7 +190,7 @@ def apply_remote_event(node: Node, event: ConsultEvent) -> tuple[str, str]:
         except TeleconsultError as error:
             work.session.refresh(consult)
             work.share(consult, [consult.vehicle_id])
-            return "refused", str(error)
+            return "refused", error.carry()
         return "new", ""
 
 

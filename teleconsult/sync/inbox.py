@@ -39,9 +39,9 @@ def _take(node: Node, vehicle_id: str, entry: dict[str, Any]) -> Result:
             _check_owner(session, row, vehicle_id)
         result = _take_event(node, row) if isinstance(row, ConsultEvent) else _take_row(node, row)
     except (InvalidInput, NotFound) as error:
-        result = Result("invalid", str(error))
+        result = Result("invalid", error.carry())
     except (NotAllowed, Conflict) as error:
-        result = Result("refused", str(error))
+        result = Result("refused", error.carry())
     if result.name in ("refused", "invalid"):
         log.warning("an entry of a vehicle was not taken", vehicle=vehicle_id, kind=kind, result=result.name)
     with node.store.write() as tx:

@@ -12,10 +12,11 @@ from flask.testing import FlaskClient
 from sqlmodel import select
 
 from teleconsult.app import create_app
+from teleconsult.domain.errors import Conflict
 from teleconsult.plugin_api import make_reading
 from teleconsult.services import observations
 from teleconsult.services.node import Node
-from teleconsult.store.tables import AuditEntry, Encounter, Observation, Patient
+from teleconsult.store.tables import AuditEntry, Encounter, Observation, OutboxEntry, Patient
 from tests.support.pages import csrf, log_in, post
 from tests.support.people import another_patient
 from tests.support.world import World
@@ -218,3 +219,12 @@ def test_nobody_else_sees_these_pages(vehicle: Node, hub: Node) -> None:
     assert visitor.get(f"/patients/{World.patient_id}").status_code == 302
     specialist = log_in(create_app(hub).test_client(), "specialist")
     assert specialist.get("/today").status_code == 404, "the hub has no such pages"
+
+
+def test_what_the_hub_refused_is_told_in_the_doctors_language(vehicle: Node, doctor: FlaskClient) -> None:
+    why = Conflict("%(name)s has already accepted this consult.", name="周敏").carry()
+    with vehicle.store.write() as tx:
+        tx.session.add(OutboxEntry(target="hub", kind="consultevent", record_id="x", acked_at=NOW, error=why))
+    assert "周敏 has already accepted this consult." in doctor.get("/outbox/").text
+    post(doctor, "/language", language="zh", next="/today")
+    assert "周敏已接诊此会诊。" in doctor.get("/outbox/").text
