@@ -379,7 +379,7 @@ def test_devices_measure_by_themselves_and_misbehave_in_turn():
         ({"do": "measure", "device": "toaster"}, "There is no device 'toaster'"),
         ({"do": "measure", "misbehave": "sing"}, "No device can 'sing'; there are: " + ", ".join(MISBEHAVIOURS)),
         ({"do": "measure", "values": {"colour": 1}}, "has no colour; it has: fat, pounds, user, weight"),
-        ({"do": "measure", "values": {"weight": "heavy"}}, "These values do not go together"),
+        ({"do": "measure", "values": {"weight": "heavy"}}, "These values cannot be used"),
         ({"do": "stream"}, "A scale device does not stream."),
     ],
 )
@@ -388,6 +388,7 @@ def test_a_request_that_cannot_be_done_is_answered_with_a_sentence(request_, say
         async with devices("scale") as control:
             answer = await control.obey({"id": 7, **request_})
             assert (answer["id"], answer["ok"]) == (7, False)
-            assert says in answer["sentence"]
+            assert says in answer["sentence"]["en"]
+            assert answer["sentence"]["zh"]
 
     run(story)

@@ -1,7 +1,7 @@
 """The process of the virtual devices: `python -m teleconsult_vitals_simulator.gatt KIND... [--port P] …`.
 
 Prints one JSON object a line: first `{"ready": …}` or `{"failed": …}`, then answers and events. Takes requests,
-one a line, on its input, and ends when that is closed.
+one a line, on its input, and ends when that is closed. With `--describe` it says what it offers and ends.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import asyncio
 import json
 import logging
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from teleconsult_vitals_simulator.body import Profile
 from teleconsult_vitals_simulator.gatt import KINDS, MISBEHAVIOURS
-from teleconsult_vitals_simulator.gatt.control import Control, Plan
+
+if TYPE_CHECKING:
+    from teleconsult_vitals_simulator.gatt.control import Control
 
 
 def say(message: dict[str, Any]) -> None:
@@ -24,8 +26,8 @@ def say(message: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def plan(arguments: list[str]) -> Plan:
-    """What the command line asks for."""
+def arguments(words: list[str]) -> dict[str, Any]:
+    """What the command line asks for: the fields of a `Plan`."""
     parser = argparse.ArgumentParser(prog="teleconsult_vitals_simulator.gatt")
     parser.add_argument("kinds", nargs="+", choices=list(KINDS), metavar="KIND")
     parser.add_argument("--port", type=int, default=0)
@@ -35,16 +37,19 @@ def plan(arguments: list[str]) -> Plan:
     parser.add_argument("--profile", type=Profile, default=Profile.NORMAL, choices=list(Profile))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--zone", default="Asia/Shanghai")
-    return Plan(**vars(parser.parse_args(arguments)))
+    return vars(parser.parse_args(words))
 
 
-async def run(what: Plan) -> int:
+async def run(what: dict[str, Any]) -> int:
     """Serve until the input ends. Gives the exit status."""
-    control = Control(what, say)
+    from teleconsult_vitals_simulator.gatt.control import Control, Plan  # bumble: not needed to describe
+
+    control = Control(Plan(**what), say)
     try:
         await control.start()
     except OSError:
-        say({"failed": f"Port {what.port} is taken by another program."})
+        port = what["port"]
+        say({"failed": {"en": f"Port {port} is taken by another program.", "zh": f"端口 {port} 已被其他程序占用。"}})
         return 1
     say({"ready": {"port": control.radio.port, "devices": control.describe()}})
     lines = asyncio.StreamReader()
@@ -64,12 +69,22 @@ async def _answer(control: Control, line: bytes) -> None:
         request = json.loads(line)
     except ValueError:
         request = None
-    if isinstance(request, dict):
-        say(await control.obey(request))
-    else:
-        say({"ok": False, "sentence": "A request is one JSON object on one line."})
+    say(await control.obey(request if isinstance(request, dict) else {}))
+
+
+def describe() -> None:
+    """What is offered, for who may not import this package."""
+    say(
+        {
+            "kinds": {word: text.model_dump() for word, text in KINDS.items()},
+            "misbehaviours": {word: text.model_dump() for word, text in MISBEHAVIOURS.items()},
+        }
+    )
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.ERROR)
-    sys.exit(asyncio.run(run(plan(sys.argv[1:]))))
+    if sys.argv[1:] == ["--describe"]:
+        describe()
+    else:
+        sys.exit(asyncio.run(run(arguments(sys.argv[1:]))))

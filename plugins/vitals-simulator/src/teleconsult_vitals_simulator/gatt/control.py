@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from teleconsult.plugin_api import Text
 from teleconsult_vitals_simulator.body import Profile
 from teleconsult_vitals_simulator.gatt import KINDS, MISBEHAVIOURS
 from teleconsult_vitals_simulator.gatt.glucose_meter import GlucoseMeter
@@ -79,12 +80,14 @@ class Control:
         try:
             work = _WORK.get(str(request.get("do")))
             if work is None:
-                raise Refused(f"There is no {request.get('do')!r}; there are: {', '.join(_WORK)}.")
+                wanted, words = request.get("do"), ", ".join(_WORK)
+                raise Refused(f"There is no {wanted!r}; there are: {words}.", f"没有 {wanted!r}，可用：{words}。")
             return {**head, "ok": True, **await work(self, request)}
         except Refused as refused:
-            return {**head, "ok": False, "sentence": str(refused)}
+            return {**head, "ok": False, "sentence": _words(refused.sentence)}
         except (TypeError, ValueError, ArithmeticError) as error:
-            return {**head, "ok": False, "sentence": f"These values do not go together: {error}."}
+            sentence = Text(en=f"These values cannot be used: {error}.", zh=f"数值无法使用：{error}。")
+            return {**head, "ok": False, "sentence": _words(sentence)}
 
     async def _make(self, kind: str, number: int, person: Person) -> None:
         made = INSTRUMENTS[kind]
@@ -121,7 +124,8 @@ class Control:
         for name, device in self._devices.items():
             if wanted in (name, device.kind):
                 return device
-        raise Refused(f"There is no device {wanted!r}; there are: {', '.join(self._devices)}.")
+        names = ", ".join(self._devices)
+        raise Refused(f"There is no device {wanted!r}; there are: {names}.", f"没有设备 {wanted!r}，可用：{names}。")
 
     async def _measure(self, request: Mapping[str, Any]) -> dict[str, Any]:
         device = self._device(request)
@@ -146,6 +150,10 @@ class Control:
     async def _list(self, request: Mapping[str, Any]) -> dict[str, Any]:
         del request
         return {"devices": self.describe(), "misbehaviours": list(MISBEHAVIOURS)}
+
+
+def _words(text: Text) -> dict[str, str]:
+    return {"en": text.en, "zh": text.zh}
 
 
 _WORK: Mapping[str, Callable[[Control, Mapping[str, Any]], Awaitable[dict[str, Any]]]] = {

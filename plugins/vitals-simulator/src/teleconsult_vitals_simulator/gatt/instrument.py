@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from bumble.gatt import Service
 
+from teleconsult.plugin_api import Text
 from teleconsult_vitals_simulator.gatt import MISBEHAVIOURS
 from teleconsult_vitals_simulator.gatt.peripheral import Attribute, Peripheral
 from teleconsult_vitals_simulator.gatt.person import Person
@@ -32,6 +33,10 @@ Outgoing = tuple[Attribute, bytes]
 
 class Refused(Exception):  # noqa: N818 - it is an answer, said in one sentence
     """The device cannot do what it was told."""
+
+    def __init__(self, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.sentence = Text(en=en, zh=zh)
 
 
 @dataclass
@@ -83,7 +88,7 @@ class Instrument(ABC):
 
     async def stream(self, on: bool) -> None:
         """Begin or end to send every second."""
-        raise Refused(f"A {self.kind} device does not stream.")
+        raise Refused(f"A {self.kind} device does not stream.", f"{self.kind} 设备不支持连续发送。")
 
     async def measure(
         self, misbehave: str | None = None, values: Mapping[str, Any] | None = None, away: float = 0.0
@@ -91,9 +96,14 @@ class Instrument(ABC):
         """Measure once. `away` is how long a device that drops stays away, seconds. Raises Refused."""
         dictated = dict(values or {})
         if misbehave is not None and misbehave not in MISBEHAVIOURS:
-            raise Refused(f"No device can {misbehave!r}; there are: {', '.join(MISBEHAVIOURS)}.")
-        if unknown := sorted(set(dictated) - self.keys):
-            raise Refused(f"A {self.kind} device has no {', '.join(unknown)}; it has: {', '.join(sorted(self.keys))}.")
+            words = ", ".join(MISBEHAVIOURS)
+            raise Refused(f"No device can {misbehave!r}; there are: {words}.", f"没有 {misbehave!r}，可用：{words}。")
+        if unknown := ", ".join(sorted(set(dictated) - self.keys)):
+            known = ", ".join(sorted(self.keys))
+            raise Refused(
+                f"A {self.kind} device has no {unknown}; it has: {known}.",
+                f"{self.kind} 设备没有 {unknown}，可用：{known}。",
+            )
         async with self._busy:
             return await self._measure(misbehave, dictated, away)
 
