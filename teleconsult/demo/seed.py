@@ -47,6 +47,7 @@ _DEVICES = (
     ("cuff", "臂式血压计", ("blood_pressure",), ()),
     ("oximeter", "指夹血氧仪", ("spo2",), ("plethysmogram",)),
     ("thermometer", "耳温计", ("body_temperature",), ()),
+    ("ecg", "心电监护仪", ("heart_rate",), ("ecg",)),
 )
 _DEVICE_OF_KIND = {"blood_pressure": "臂式血压计", "spo2": "指夹血氧仪", "body_temperature": "耳温计"}
 

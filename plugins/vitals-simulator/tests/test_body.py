@@ -4,7 +4,7 @@ import itertools
 import math
 
 import pytest
-from teleconsult_vitals_simulator.body import BASELINES, Body, Profile, pulse_shape
+from teleconsult_vitals_simulator.body import BASELINES, Body, Profile, beat_of_ecg, pulse_shape
 
 RATE = 75
 NOON = 1_795_000_000.0
@@ -40,6 +40,37 @@ def test_the_pulse_in_the_curve_is_the_rate_that_is_reported(profile, seed):
     beats = peaks(curve(body, NOON - seconds, seconds), 0.6)
     counted = (len(beats) - 1) / ((beats[-1] - beats[0]) / RATE) * 60
     assert counted == pytest.approx(body.pulse_rate(NOON, seconds), abs=1.5)
+
+
+def test_a_beat_of_the_ecg_has_p_qrs_and_t_in_their_order_and_size():
+    length, rate = 0.85, 1000
+    beat = [beat_of_ecg((i / (length * rate) + 0.5) % 1.0, length) for i in range(int(length * rate))]
+    r = max(range(len(beat)), key=beat.__getitem__)
+    p, *_, t = peaks(beat, 0.05)
+    q = min(range(p, r), key=beat.__getitem__)
+    s = min(range(r, t), key=beat.__getitem__)
+    assert p < q < r < s < t
+    assert 0.8 < beat[r] < 1.5
+    assert beat[q] < -0.03
+    assert beat[s] < -0.1
+    assert 0.05 < beat[p] < 0.25
+    assert 0.2 < beat[t] < 0.5
+    assert 0.12 <= (r - p) / rate <= 0.20, "PR"
+    assert 0.22 <= (t - r) / rate <= 0.34, "R to the top of T"
+    assert beat_of_ecg(0.0, length) == pytest.approx(beat_of_ecg(0.999999, length), abs=1e-3), "one beat joins the next"
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_the_ecg_beats_with_the_pulse_and_before_it(profile):
+    body = Body(profile, 3)
+    ecg = [body.ecg(NOON - 20 + i / 500) for i in range(20 * 500)]
+    assert all(abs(b - a) < 0.25 for a, b in itertools.pairwise(ecg)), "no step anywhere"
+    excited = [NOON - 20 + i / 500 for i in peaks(ecg, 0.7)]
+    counted = (len(excited) - 1) / (excited[-1] - excited[0]) * 60
+    assert counted == pytest.approx(body.pulse_rate(NOON, 20), abs=1.5)
+    pulses = [NOON - 20 + i / RATE for i in peaks(curve(body, NOON - 20, 20), 0.6)]
+    for r in excited[1:-2]:
+        assert 0.1 < min(pulse - r for pulse in pulses if pulse > r) < 0.5, "the pulse follows the excitation"
 
 
 def test_beats_are_the_integral_of_the_rate():

@@ -1,11 +1,11 @@
-"""The three devices, run as a node runs them."""
+"""The four devices, run as a node runs them."""
 
 from datetime import UTC, datetime
 
 import pytest
 import teleconsult_vitals_simulator as plugin
 from teleconsult_vitals_simulator.body import Body, Profile
-from teleconsult_vitals_simulator.devices import Cuff, Oximeter, Thermometer
+from teleconsult_vitals_simulator.devices import Cuff, EcgMonitor, Oximeter, Thermometer
 from teleconsult_vitals_simulator.settings import SimulatorSettings
 
 from teleconsult.plugin_api import Command, DeviceState
@@ -17,7 +17,7 @@ def test_hooks_keep_to_the_specification(plugin_hooks):
     hooks = plugin_hooks(plugin)
     assert hooks.describe_plugin().settings is SimulatorSettings
     [readers] = hooks.register_device_readers()
-    assert [reader.key for reader in readers] == ["cuff", "oximeter", "thermometer"]
+    assert [reader.key for reader in readers] == ["cuff", "oximeter", "thermometer", "ecg"]
 
 
 def test_cuff_measures_on_command_with_progress(device_bench):
@@ -101,6 +101,19 @@ def test_oximeter_streams_without_gap_and_reports_each_second(device_bench):
     assert float(reading.value("pulse_rate")) == pytest.approx(body.pulse_rate(reading.taken_at.timestamp()), abs=1)
 
 
+def test_ecg_streams_500_samples_a_second_without_gap_and_the_heart_rate(device_bench):
+    monitor = device_bench(EcgMonitor, SimulatorSettings(seed=3))
+    runs = [monitor.waveform() for _ in range(6)]
+    assert [run.first_index for run in runs] == [100 * i for i in range(6)]
+    assert {(run.kind, run.rate_hz, run.unit, len(run.samples)) for run in runs} == {("ecg", 500, "mV", 100)}
+    samples = [sample for run in runs for sample in run.samples]
+    body, start = Body(Profile.NORMAL, 3), runs[0].first_at.timestamp()
+    assert samples == pytest.approx([body.ecg(start + i / 500) for i in range(600)], abs=1e-3)
+    reading = monitor.reading("heart_rate")
+    assert reading.continuous
+    assert float(reading.value("heart_rate")) == pytest.approx(body.pulse_rate(reading.taken_at.timestamp()), abs=2)
+
+
 def test_cuff_and_oximeter_agree_on_the_pulse(device_bench):
     settings = SimulatorSettings(speed=200, seed=11)
     cuff, oximeter = device_bench(Cuff, settings), device_bench(Oximeter, settings)
@@ -111,7 +124,7 @@ def test_cuff_and_oximeter_agree_on_the_pulse(device_bench):
 
 
 def test_all_stop_at_once_when_cancelled(device_bench):
-    for reader in (Cuff, Oximeter, Thermometer):
+    for reader in (Cuff, Oximeter, Thermometer, EcgMonitor):
         bench = device_bench(reader, SimulatorSettings())
         bench.status()
         bench.command("measure")

@@ -2,12 +2,14 @@
 
 Every process that simulates a device of the same person computes the same pulse at the same instant, because
 nothing is accumulated: heart rate is a sum of slow seeded sines, its integral (the beat count) is known in
-closed form, and the plethysmogram is a function of the beat's phase.
+closed form, and plethysmogram and ECG are functions of the beat's phase.
 
 Sources of the shapes: the photoplethysmogram's systolic and diastolic waves with the dicrotic notch between
 them, and its amplitude, baseline and frequency modulation by breathing, as in Charlton et al., "Breathing rate
-estimation from the electrocardiogram and photoplethysmogram: a review", IEEE Rev Biomed Eng 2018. The numbers
-are chosen to look right; they are no clinical model.
+estimation from the electrocardiogram and photoplethysmogram: a review", IEEE Rev Biomed Eng 2018; the ECG's P, Q,
+R, S and T as a Gaussian each, after McSharry et al., "A dynamical model for generating synthetic electrocardiogram
+signals", IEEE Trans Biomed Eng 2003, with the T wave's distance following the square root of the beat's length
+(Bazett). The numbers are chosen to look right; they are no clinical model.
 """
 
 from __future__ import annotations
@@ -18,6 +20,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 TAU = 2 * math.pi
+
+R_PHASE = 0.80
+"""Where in a beat the ventricles are excited: some 0.2 s before the pulse rises in the finger."""
+
+QRS = ((-0.115, -0.030, 0.008), (1.15, 0.0, 0.011), (-0.24, 0.030, 0.009))
+"""Q, R and S of lead II: height in mV, distance from R and width in s. They keep their length at any rate."""
+
+P_WAVE = (0.13, -0.17, 0.022)
+T_WAVE = (0.30, 0.30, 0.050)
+"""Like `QRS`, for a beat of one second; the distance goes with the square root of the beat's length."""
 
 
 class Profile(StrEnum):
@@ -125,6 +137,12 @@ class Body:
         breath = self._breath.at(t)
         return (0.85 + 0.08 * breath) * pulse_shape(phase) + 0.06 + 0.03 * breath
 
+    def ecg(self, t: float) -> float:
+        """The electrocardiogram as lead II, mV. Its baseline follows the breath a little."""
+        length = 60 / self.heart_rate(t)
+        phase = (self.beats(t) - R_PHASE) % 1.0
+        return beat_of_ecg(phase, length) + 0.03 * self._breath.at(t)
+
     def noise(self, what: str, t: float, size: float) -> float:
         """A deviation of about `size` for one measurement: the same one for the same instant."""
         return random.Random(f"{self._seed}/{what}/{t:.3f}").gauss(0, size)  # noqa: S311 - a simulation
@@ -136,4 +154,15 @@ def pulse_shape(phase: float) -> float:
         height * math.exp(-(((phase - centre + shift) / width) ** 2) / 2)
         for height, centre, width in ((0.95, 0.19, 0.075), (0.42, 0.48, 0.10), (0.12, 0.70, 0.14))
         for shift in (-1, 0, 1)  # the tails of the neighbouring beats
+    )
+
+
+def beat_of_ecg(phase: float, length: float) -> float:
+    """One beat of the ECG, mV, over its phase 0..1 from R to R in a beat of `length` seconds."""
+    stretch = math.sqrt(length)
+    waves = (*QRS, *((height, at * stretch, width * stretch) for height, at, width in (P_WAVE, T_WAVE)))
+    return sum(
+        height * math.exp(-((((phase + shift) * length - at) / width) ** 2) / 2)
+        for height, at, width in waves
+        for shift in (-1, 0)  # what comes before this R, and before the next one
     )

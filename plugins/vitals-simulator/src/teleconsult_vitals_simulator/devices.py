@@ -1,4 +1,4 @@
-"""The three virtual devices, as readers of the plugin API. What they measure comes from `body`."""
+"""The four virtual devices, as readers of the plugin API. What they measure comes from `body`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CANCELLED = Text(en="Measurement cancelled.", zh="测量已取消。")
 
 
 class VirtualDevice(DeviceReader):
-    """What the three have in common: a person to measure, a seeded device id, and being found at once."""
+    """What all have in common: a person to measure, a seeded device id, and being found at once."""
 
     model: ClassVar[str]
     kinds: ClassVar[tuple[str, ...]]
@@ -128,7 +128,43 @@ class Thermometer(MeasuringDevice):
         return True
 
 
-class Oximeter(VirtualDevice):
+class StreamingDevice(VirtualDevice):
+    """A device that streams one curve for ever and says numbers once a second."""
+
+    RATE_HZ: ClassVar[int]
+    CHUNK: ClassVar[int]
+    """Samples in one run."""
+    BATTERY: ClassVar[int] = 80
+
+    async def run(self, session: DeviceSession) -> None:
+        """Stream until cancelled. Late is made up for, so no sample is ever lost or moved."""
+        await session.status(DeviceState.CONNECTED, battery=self.BATTERY)
+        start = session.now()
+        await session.status(DeviceState.MEASURING)
+        sent = 0
+        while True:
+            first_at = start + timedelta(seconds=sent / self.RATE_HZ)
+            await self._wait_until(session, first_at + timedelta(seconds=self.CHUNK / self.RATE_HZ))
+            begin = first_at.timestamp()
+            samples = [self.sample(begin + i / self.RATE_HZ) for i in range(self.CHUNK)]
+            await session.waveform(self.waveforms[0], self.RATE_HZ, samples, first_at=first_at, first_index=sent)
+            sent += self.CHUNK
+            if sent % self.RATE_HZ == 0:
+                await self.report(session, start + timedelta(seconds=sent / self.RATE_HZ))
+
+    def sample(self, t: float) -> float:
+        """The curve's value at an instant, in the unit of its kind."""
+        raise NotImplementedError
+
+    async def report(self, session: DeviceSession, at: datetime) -> None:
+        """Hand over the numbers of this second."""
+        raise NotImplementedError
+
+    async def _wait_until(self, session: DeviceSession, at: datetime) -> None:
+        await asyncio.sleep(max(0.0, (at - session.now()).total_seconds()))
+
+
+class Oximeter(StreamingDevice):
     """A finger oximeter: streams the plethysmogram, and once a second saturation and pulse rate."""
 
     model = "oximeter"
@@ -136,26 +172,14 @@ class Oximeter(VirtualDevice):
     waveforms = ("plethysmogram",)
     RATE_HZ = 75
     CHUNK = 15
-    """Samples in one run: a fifth of a second."""
+    """A fifth of a second."""
 
-    async def run(self, session: DeviceSession) -> None:
-        """Stream until cancelled. Late is made up for, so no sample is ever lost or moved."""
-        await session.status(DeviceState.CONNECTED, battery=80)
-        start = session.now()
-        await session.status(DeviceState.MEASURING)
-        sent = 0
-        while True:
-            first_at = start + timedelta(seconds=sent / self.RATE_HZ)
-            await self._wait_until(session, first_at + timedelta(seconds=self.CHUNK / self.RATE_HZ))
-            samples = [
-                round(self.body.plethysmogram(first_at.timestamp() + i / self.RATE_HZ), 4) for i in range(self.CHUNK)
-            ]
-            await session.waveform("plethysmogram", self.RATE_HZ, samples, first_at=first_at, first_index=sent)
-            sent += self.CHUNK
-            if sent % self.RATE_HZ == 0:
-                await self._report(session, start + timedelta(seconds=sent / self.RATE_HZ))
+    def sample(self, t: float) -> float:
+        """Blood volume in the finger, no unit."""
+        return round(self.body.plethysmogram(t), 4)
 
-    async def _report(self, session: DeviceSession, at: datetime) -> None:
+    async def report(self, session: DeviceSession, at: datetime) -> None:
+        """Saturation and pulse rate."""
         t = at.timestamp()
         await session.reading(
             "spo2",
@@ -167,5 +191,23 @@ class Oximeter(VirtualDevice):
             continuous=True,
         )
 
-    async def _wait_until(self, session: DeviceSession, at: datetime) -> None:
-        await asyncio.sleep(max(0.0, (at - session.now()).total_seconds()))
+
+class EcgMonitor(StreamingDevice):
+    """A one-lead ECG monitor: streams lead II at 500 Hz, and once a second the heart rate."""
+
+    model = "ecg"
+    kinds = ("heart_rate",)
+    waveforms = ("ecg",)
+    RATE_HZ = 500
+    CHUNK = 100
+    """A fifth of a second."""
+    BATTERY = 70
+
+    def sample(self, t: float) -> float:
+        """The ECG to the nearest microvolt, in mV."""
+        return round(self.body.ecg(t), 3)
+
+    async def report(self, session: DeviceSession, at: datetime) -> None:
+        """The heart rate of the last seconds, as a monitor shows it."""
+        rate = round(self.body.pulse_rate(at.timestamp(), 6.0))
+        await session.reading("heart_rate", {"heart_rate": (rate, "/min")}, taken_at=at, continuous=True)
