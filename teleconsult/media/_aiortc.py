@@ -8,14 +8,10 @@ binds and whose media datagrams it takes before ICE sees them, and the SRTP sess
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
 import ipaddress
 import random
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from struct import Struct
 from time import monotonic, time_ns
 from typing import Any, Final, cast
 
@@ -43,23 +39,17 @@ from aiortc.rtcrtpparameters import (
 from aiortc.sdp import SessionDescription
 
 from teleconsult.media import _srtp, rtp
+from teleconsult.media._udp import open_socket
 from teleconsult.media.port import Cipher
 
 MAX_REMOTE_ADDRESSES: Final = 64
 """Addresses one browser may check from; more than any network change needs."""
-
-SIOCGSTAMPNS: Final = 0x8907
-"""Linux: the kernel's time of arrival of the datagram last read from a socket."""
-STAMP: Final = Struct("qq")
 
 MAX_QUEUE: Final = 256
 """DTLS datagrams that wait for their turn."""
 
 START_KBPS: Final = "900"
 """What a picture starts with before its browser has measured; Chromium's own guess of 300 is 320 pixels wide."""
-
-SOCKET_BUFFER: Final = 2 * 1024 * 1024
-"""Bytes a media socket may hold while the loop is busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,30 +159,18 @@ class _MediaProtocol(StunProtocol):
 
     receiver: MediaConnection
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._descriptor: int = transport.get_extra_info("socket").fileno()
-        self._stamp = bytearray(STAMP.size)
-
-    def arrived(self) -> int:
-        """When the kernel got the datagram that is being handled, in nanoseconds of the wall clock.
-
-        A browser takes the time a datagram waits for us for a queue in the network, and sends less.
-        """
-        try:
-            fcntl.ioctl(self._descriptor, SIOCGSTAMPNS, self._stamp, True)
-        except OSError:  # the first datagram of a socket: from here on the kernel notes the time
-            return time_ns()
-        seconds, nanoseconds = STAMP.unpack(self._stamp)
-        return int(seconds * 1_000_000_000 + nanoseconds)
+    def media_received(self, data: bytes, arrived: Callable[[], int]) -> None:
+        """A media datagram. `arrived`: when the kernel got it; a browser takes the time a datagram waits for us for a
+        queue in the network, and sends less."""
+        self.receiver.on_media(data, arrived)
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        first = cast(bytes, data)[0] if data else 255
-        if 127 < first < 192:
-            self.receiver.on_media(cast(bytes, data), self.arrived)
+        first = data[0] if data else 255
+        if 127 < first < 192:  # type: ignore[operator]  # bytes: sockets bring nothing else
+            self.receiver.on_media(data, time_ns)  # type: ignore[arg-type]
             return
         try:
-            if self.receiver.expects(first, (addr[0], addr[1])):
+            if self.receiver.expects(first, (addr[0], addr[1])):  # type: ignore[arg-type]
                 super().datagram_received(data, addr)
                 return
         except Exception:  # noqa: S110 - a forged STUN message costs itself, and is counted below
@@ -270,7 +248,6 @@ class MediaConnection(Connection):
         return [protocol.local_candidate for protocol in self._protocols]
 
     async def _bind(self, address: str) -> _MediaProtocol:
-        loop = asyncio.get_running_loop()
         ports: Sequence[int] = (0,)
         if self.ports is not None:
             span = range(self.ports[0], self.ports[1] + 1)
@@ -279,16 +256,9 @@ class MediaConnection(Connection):
         problem = OSError(f"no free UDP port between {ports[0]} and {ports[-1]}")
         for port in ports:
             try:
-                transport, protocol = await loop.create_datagram_endpoint(
-                    lambda: _MediaProtocol(self), local_addr=(address, port)
-                )
+                return cast(_MediaProtocol, await open_socket(lambda: _MediaProtocol(self), (address, port)))
             except OSError as exc:
                 problem = exc
-                continue
-            sock = transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
-            return protocol
         raise problem
 
 

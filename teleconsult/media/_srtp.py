@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from pylibsrtp import SRTP_MAX_SRTCP_TRAILER_LEN, Session
 from pylibsrtp._binding import ffi, lib
 
+from teleconsult.media._udp import SLOT, BurstTransport, Way
 from teleconsult.media.port import Cipher
 
 
@@ -29,7 +30,7 @@ def cipher(incoming: Session, outgoing: Session, nominated: Mapping[int, Pair]) 
     return Cipher(
         open=_opener(incoming, lib.srtp_unprotect),
         open_rtcp=_opener(incoming, lib.srtp_unprotect_rtcp),
-        send=_sender(outgoing, lib.srtp_protect, nominated),
+        send=_burst_sender(outgoing, lib.srtp_protect, nominated),
         send_rtcp=_sender(outgoing, lib.srtp_protect_rtcp, nominated),
     )
 
@@ -50,6 +51,7 @@ def _opener(session: Session, operation: Callable[[Any, Any, Any], int]) -> Call
         packet: bytes = buffer[0 : length[0]]
         return packet
 
+    run.__dict__["keys"] = session  # what `context` points to lives no longer than this
     return run
 
 
@@ -78,4 +80,46 @@ def _sender(
             raise ValueError("cannot be protected")
         sendto(buffer[0 : length[0]], address)
 
+    run.__dict__["keys"] = session  # what `context` points to lives no longer than this
+    return run
+
+
+def _burst_sender(
+    session: Session, operation: Callable[[Any, Any, Any], int], nominated: Mapping[int, Pair]
+) -> Callable[[bytes], None]:
+    """As `_sender`, by the burst where the socket can: packets are protected where they are sent from."""
+    context = session._srtp[0]
+    capacity = len(session._cdata) - SRTP_MAX_SRTCP_TRAILER_LEN
+    length = ffi.new("int *")
+    slow = _sender(session, operation, nominated)
+    pair: Pair | None = None
+    way: Way | None = None
+    sizes: list[int] = []
+    buffer: Any = None
+    slots: list[Any] = []
+
+    def run(packet: bytes) -> None:
+        nonlocal pair, way, sizes, buffer, slots
+        if nominated.get(1) is not pair:
+            if way is not None:
+                way.flush()
+            pair, way = nominated.get(1), None
+            transport = None if pair is None else pair.protocol.transport
+            if pair is not None and isinstance(transport, BurstTransport):
+                way = transport.way(pair.remote_addr)
+                sizes, buffer, slots = way.sizes, way.buffer, way.slots
+        if way is None:
+            slow(packet)
+            return
+        size = length[0] = len(packet)
+        if size > capacity:
+            raise ValueError("too long")
+        place = len(sizes)
+        start = place * SLOT
+        buffer[start : start + size] = packet
+        if operation(context, slots[place], length):
+            raise ValueError("cannot be protected")
+        way.put(length[0])
+
+    run.__dict__["keys"] = session  # what `context` points to lives no longer than this
     return run

@@ -1,0 +1,206 @@
+"""Sockets read and written by the burst: nothing is lost, joined, or out of order, whatever the sizes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from teleconsult.media import _udp
+from teleconsult.media._udp import SEGMENTS, BurstTransport, Way, open_socket
+
+pytestmark = pytest.mark.skipif(not _udp.CAN_BURST, reason="this system has no recvmmsg")
+
+NO_CHECKSUM = {"127.0.0.1": (socket.SOL_SOCKET, 11), "::1": (_udp.SOL_UDP, 101)}
+ACCEPT_NO_CHECKSUM = 102
+"""Linux: no UDP checksums; a socket that makes none can send no segments, as some networks cannot."""
+
+
+class Taker:
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.transport: BurstTransport
+        self.media: list[tuple[bytes, int]] = []
+        self.others: list[tuple[bytes, tuple[Any, ...]]] = []
+        self.came = asyncio.Event()
+        self.lost = asyncio.Event()
+        self.on_media: Callable[[bytes], None] = lambda data: None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, BurstTransport)
+        self.transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set()
+
+    def error_received(self, exc: Exception) -> None:
+        raise AssertionError(str(exc))
+
+    def media_received(self, data: bytes, arrived: Callable[[], int]) -> None:
+        self.media.append((data, arrived()))
+        self.came.set()
+        self.on_media(data)
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        self.others.append((data, addr))
+        self.came.set()
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.media) + len(self.others) < count:
+                self.came.clear()
+                await self.came.wait()
+
+
+def with_socket(host: str, check: Callable[[Taker, socket.socket], Awaitable[None]]) -> None:
+    """Run `check` with one of our sockets and a plain one that stands for a browser."""
+
+    async def main() -> None:
+        taker = Taker()
+        await open_socket(lambda: taker, (host, 0))
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as browser:
+            browser.bind((host, 0))
+            browser.settimeout(5)
+            try:
+                await check(taker, browser)
+            finally:
+                taker.transport.close()
+                await asyncio.wait_for(taker.lost.wait(), 5)
+
+    asyncio.run(main())
+
+
+def media(number: int, size: int) -> bytes:
+    return bytes((0x80, number & 0xFF)) + random.Random(number).randbytes(size - 2)
+
+
+def put(way: Way, data: bytes) -> None:
+    start = len(way.sizes) * _udp.SLOT
+    way.buffer[start : start + len(data)] = data
+    way.put(len(data))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_burst_comes_whole_in_order_and_with_the_kernels_times(host: str) -> None:
+    async def check(taker: Taker, browser: socket.socket) -> None:
+        to = taker.transport.get_extra_info("sockname")
+        browser.sendto(media(0, 20), to)
+        await taker.until(1)
+        sent = [media(number, 20 + 31 * (number % 40)) for number in range(100)]
+        before = time.time_ns()
+        for data in sent:
+            browser.sendto(data, to)
+        after = time.time_ns()
+        time.sleep(0.1)  # the loop is busy: what is told is when they came, not when we got to them
+        await taker.until(101)
+        assert [data for data, _ in taker.media[1:]] == sent
+        times = [at for _, at in taker.media[1:]]
+        assert times == sorted(times)
+        assert before - 10**6 <= times[0]
+        assert times[-1] <= after + 10**6
+
+    with_socket(host, check)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_what_is_no_media_comes_with_its_sender_and_is_answered(host: str) -> None:
+    async def check(taker: Taker, browser: socket.socket) -> None:
+        to = taker.transport.get_extra_info("sockname")
+        for data in (b"\x00\x01stun", b"", b"\x16dtls", b"\xc8other"):
+            browser.sendto(data, to)
+        await taker.until(4)
+        assert [data for data, _ in taker.others] == [b"\x00\x01stun", b"", b"\x16dtls", b"\xc8other"]
+        assert {address for _, address in taker.others} == {(host, browser.getsockname()[1])}
+        taker.transport.sendto(b"answer", taker.others[0][1])
+        assert browser.recv(100) == b"answer"
+
+    with_socket(host, check)
+
+
+@pytest.mark.parametrize("segments", [True, False], ids=["segments", "a network without segments"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_what_goes_to_a_browser_arrives_as_it_was_put(host: str, segments: bool) -> None:
+    async def check(taker: Taker, browser: socket.socket) -> None:
+        if not segments:
+            taker.transport.get_extra_info("socket").setsockopt(*NO_CHECKSUM[host], 1)
+            if host == "::1":
+                browser.setsockopt(_udp.SOL_UDP, ACCEPT_NO_CHECKSUM, 1)
+        way = taker.transport.way(browser.getsockname()[:2])
+        rng = random.Random(5)
+        sizes = [
+            1130,
+            1130,
+            1130,
+            400,
+            1130,
+            90,
+            90,
+            1200,
+            1130,
+            1130,
+            *(rng.choice((90, 700, 1130)) for _ in range(60)),
+        ]
+        sent = [media(number, size) for number, size in enumerate(sizes)]
+
+        def burst(data: bytes) -> None:
+            for one in sent:
+                put(way, one)
+
+        taker.on_media = burst
+        browser.sendto(media(0, 30), taker.transport.get_extra_info("sockname"))
+        await taker.until(1)
+        assert [browser.recv(2048) for _ in sent] == sent
+        assert len(sent) > 2 * SEGMENTS
+        assert way.dropped == 0
+        put(way, media(1, 50))
+        assert browser.recv(2048) == media(1, 50), "outside of a burst nothing waits"
+        assert taker.transport.segments is segments
+
+    with_socket(host, check)
+
+
+def test_what_cannot_be_handled_costs_itself_alone() -> None:
+    async def check(taker: Taker, browser: socket.socket) -> None:
+        problems: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: problems.append(context))
+        way = taker.transport.way(browser.getsockname()[:2])
+
+        def refuse_odd(data: bytes) -> None:
+            put(way, data)
+            if data[1] % 2:
+                raise RuntimeError("odd")
+
+        taker.on_media = refuse_odd
+        for number in range(6):
+            browser.sendto(media(number, 30), taker.transport.get_extra_info("sockname"))
+        await taker.until(6)
+        assert [browser.recv(100) for _ in range(6)] == [media(number, 30) for number in range(6)]
+        assert len(problems) == 3
+
+    with_socket("127.0.0.1", check)
+
+
+def test_nothing_is_sent_once_the_socket_is_closed() -> None:
+    async def check(taker: Taker, browser: socket.socket) -> None:
+        way = taker.transport.way(browser.getsockname()[:2])
+        taker.transport.close()
+        assert taker.transport.is_closing()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM):  # which now may have the number ours had
+            put(way, media(1, 30))
+        assert way.dropped == 1
+        browser.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            browser.recv(100)
+
+    with_socket("127.0.0.1", check)
+
+
+def test_address_that_is_not_ours_cannot_be_bound() -> None:
+    with pytest.raises(OSError, match="assign requested address"):
+        asyncio.run(open_socket(Taker, ("192.0.2.1", 0)))
