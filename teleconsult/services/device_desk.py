@@ -15,6 +15,8 @@ from typing import Any
 
 from sqlmodel import select
 
+from teleconsult.domain import measurement
+from teleconsult.domain.consult import CALLABLE
 from teleconsult.domain.errors import N_, Conflict
 from teleconsult.plugin_api import DeviceInfo, DeviceState, DeviceStatus, Reading, Waveform
 from teleconsult.services import measuring, observations
@@ -27,6 +29,9 @@ FRESH_SECONDS = 10.0
 
 TEST_SECONDS = 180.0
 """A test of a device ends by itself after so long."""
+
+LOW_BATTERY = 20
+"""%; from here on a page says that the battery is low."""
 
 _KNOWN_FOR = 5.0
 
@@ -47,6 +52,8 @@ class _Audience:
     encounter_id: str
     patient: dict[str, Any]
     topics: tuple[str, ...]
+    wave_topics: tuple[str, ...]
+    """Waveforms go to consults only while these can be called: before that nobody's page draws them."""
 
 
 @dataclass
@@ -98,15 +105,19 @@ class DeviceDesk:
         audience = self._watching()
         if audience is None:
             return
+        kind = measurement.WAVEFORMS[waveform.kind]
         data = {
             "device_id": waveform.device_id,
             "kind": waveform.kind,
             "rate": waveform.rate_hz,
             "start": waveform.first_index,
+            "at": waveform.first_at.isoformat(),
             "unit": waveform.unit,
-            "samples": list(waveform.samples),
+            "step": kind.step,
+            "samples": kind.in_steps(waveform.samples),
+            "patient_id": audience.patient["id"],
         }
-        for topic in audience.topics:
+        for topic in audience.wave_topics:
             self._node.bus.publish(topic, "waveform", data)
 
     def on_status(self, status: DeviceStatus) -> None:
@@ -215,8 +226,13 @@ class DeviceDesk:
             target, person = found
             with self._node.store.read() as session:
                 consults = observations.open_consults(session, target.encounter_id)
-            topics = (f"encounter:{target.encounter_id}", *(f"consult:{c}" for c in consults))
-            audience = _Audience(target.encounter_id, measuring.patient_words(person), topics)
+            here = f"encounter:{target.encounter_id}"
+            audience = _Audience(
+                encounter_id=target.encounter_id,
+                patient=measuring.patient_words(person),
+                topics=(here, *(f"consult:{identity}" for identity in consults)),
+                wave_topics=(here, *(f"consult:{i}" for i, state in consults.items() if state in CALLABLE)),
+            )
         with self._lock:
             if changes == self._changes:
                 self._audience, self._audience_until = audience, monotonic() + _KNOWN_FOR
@@ -236,6 +252,7 @@ def status_words(status: DeviceStatus) -> dict[str, Any]:
         "state": status.state.value,
         "state_name": STATE_NAMES[status.state],
         "battery": status.battery,
+        "battery_low": status.battery is not None and status.battery <= LOW_BATTERY,
         "progress": status.progress,
         "sentence": {"en": sentence.en, "zh": sentence.in_language("zh")} if sentence else None,
     }

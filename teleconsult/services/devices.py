@@ -253,7 +253,14 @@ def _card(node: Node, row: DeviceAssignment) -> DeviceCard:
         view = node.devices.device(row.device_id)
         status, commands, last = status_words(view.status), view.commands, view.last_reading_at
     except NotFound:
-        status = {"state": "off", "state_name": N_("off"), "battery": None, "progress": None, "sentence": None}
+        status = {
+            "state": "off",
+            "state_name": N_("off"),
+            "battery": None,
+            "battery_low": False,
+            "progress": None,
+            "sentence": None,
+        }
         commands, last = (), None
     return DeviceCard(
         assignment_id=row.id,

@@ -16,7 +16,7 @@ from typing import Any
 from sqlmodel import Session, col, func, select
 
 from teleconsult.domain import measurement
-from teleconsult.domain.consult import OVER
+from teleconsult.domain.consult import OVER, State
 from teleconsult.domain.errors import N_, Conflict, InvalidInput, NotFound
 from teleconsult.domain.people import age_on, site_today
 from teleconsult.domain.roles import Actor, Role
@@ -252,11 +252,13 @@ def value_marks(kind: str, components: list[dict[str, Any]], age_years: int | No
     return marks
 
 
-def open_consults(session: Session, encounter_id: str) -> list[str]:
-    """Ids of the consults of an encounter that are not over: they see its readings live."""
+def open_consults(session: Session, encounter_id: str) -> dict[str, State]:
+    """Ids of the consults of an encounter that are not over, with their states: they see its readings live."""
     over = [state.value for state in OVER]
-    query = select(Consult.id).where(Consult.encounter_id == encounter_id, col(Consult.state).not_in(over))
-    return list(session.exec(query))
+    query = select(Consult.id, Consult.state).where(
+        Consult.encounter_id == encounter_id, col(Consult.state).not_in(over)
+    )
+    return {identity: State(state) for identity, state in session.exec(query)}
 
 
 def _change(

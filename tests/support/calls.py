@@ -67,7 +67,6 @@ class MovableClock:
 def put_consult(node: Node, state: State = State.ACCEPTED, **values: Any) -> str:
     """A consult of the world's vehicle in the given state, in the world's specialist's hands. Gives its id."""
     row = Consult(
-        number="JN-01-20261124-001",
         patient_id=World.patient_id,
         vehicle_id=World.vehicle_id,
         village_id=World.village_id,
@@ -78,6 +77,7 @@ def put_consult(node: Node, state: State = State.ACCEPTED, **values: Any) -> str
         reason="胸闷两天",
         state=state,
         **{
+            "number": "JN-01-20261124-001",
             "specialist_id": World.specialist.user_id,
             "specialist_name": World.specialist.name,
             "accepted_at": utc_now(),

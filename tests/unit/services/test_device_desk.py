@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from teleconsult.domain.consult import State
 from teleconsult.domain.errors import Conflict
 from teleconsult.plugin_api import DeviceState, DeviceStatus, Reading, Text, Waveform, make_reading
 from teleconsult.services import device_desk, encounters, observations
 from teleconsult.services.device_desk import DeviceDesk
 from teleconsult.services.node import Node
 from teleconsult.store.tables import DeviceAssignment, Observation
+from tests.support.calls import put_consult
 from tests.support.people import another_patient
 from tests.support.world import World
 
@@ -147,7 +149,31 @@ def test_a_waveform_goes_to_those_who_watch(watched: Watched) -> None:
     watched.desk.on_waveform(wave)
     ((topic, data),) = watched.heard("waveform")
     assert topic == f"encounter:{encounter}"
-    assert (data["rate"], data["start"], data["samples"]) == (75, 30, [0.1, 0.2])
+    assert (data["rate"], data["start"], data["step"], data["samples"]) == (75, 30, 0.001, [100, 200])
+    assert data["patient_id"] == World.patient_id
+
+
+def test_a_waveform_goes_to_a_consult_only_while_it_can_be_called(watched: Watched) -> None:
+    encounter = watched.see(World.patient_id)
+    waits = put_consult(watched.node, State.REQUESTED, encounter_id=encounter, specialist_id=None, number="C-1")
+    called = put_consult(watched.node, State.IN_CALL, encounter_id=encounter, number="C-2")
+    wave = Waveform(
+        device_id="ecg", kind="ecg", rate_hz=500, first_index=0, first_at=NOW, samples=(0.0004, -0.1156, 1.2), unit="mV"
+    )
+    watched.node.bus.publish("node", "consult:changed", {})
+    watched.desk.on_waveform(wave)
+    watched.desk.on_reading(saturation())
+    assert [topic for topic, _ in watched.heard("waveform")] == [f"encounter:{encounter}", f"consult:{called}"]
+    assert watched.heard("waveform")[0][1]["samples"] == [0, -116, 1200], "whole microvolts"
+    assert {topic for topic, _ in watched.heard("streaming")} == {
+        f"encounter:{encounter}", f"consult:{called}", f"consult:{waits}",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("battery", "low"), [(21, False), (20, True), (0, True), (None, False)])
+def test_a_low_battery_is_said(battery: int | None, low: bool) -> None:
+    status = DeviceStatus(device_id="cuff", state=DeviceState.IDLE, battery=battery, at=NOW)
+    assert device_desk.status_words(status)["battery_low"] is low
 
 
 def test_a_state_is_told_in_both_languages(watched: Watched) -> None:

@@ -9,7 +9,7 @@ import { t } from "../lib/i18n.js";
 import { watch } from "../lib/socket.js";
 import { addTile, makeTile, showReading } from "../lib/tile.js";
 import { toast } from "../lib/toast.js";
-import { WaveTrace } from "../call/vitals.js";
+import { WaveBoard } from "../lib/waves.js";
 import { startNotes } from "./notes.js";
 import { label, toTile } from "./reading.js";
 
@@ -22,6 +22,7 @@ const encounterId = page.dataset.encounter ?? "";
 const patientName = page.dataset.patient ?? "";
 const tiles = byId("tiles");
 const streams = byId("streams");
+const waves = new WaveBoard(byId("waves"), page.dataset.patientId ?? null);
 
 /** @type {Map<string, { tile: HTMLElement, silent: number }>} */
 const streaming = new Map();
@@ -174,7 +175,7 @@ function showMeasuring(target) {
   if (!mine) {
     for (const one of streaming.values()) one.tile.remove();
     streaming.clear();
-    byId("curves").hidden = true;
+    waves.clear();
     announce(sentence.textContent, { urgent: true });
   }
 }
@@ -218,18 +219,6 @@ function startEntry() {
   });
 }
 
-function startCurve() {
-  const place = byId("curves");
-  const trace = new WaveTrace(/** @type {HTMLCanvasElement} */ (byId("curve")), () => {
-    place.hidden = true;
-  });
-  return (/** @type {any} */ wave) => {
-    place.hidden = false;
-    byId("curve-label").textContent = wave.kind === "ecg" ? t("ECG") : t("Plethysmogram");
-    trace.add(wave);
-  };
-}
-
 async function afterResuming() {
   // What arrived while the connection was away is on the node: show it without losing what is being written.
   try {
@@ -250,7 +239,7 @@ startNotes(page, goTo);
 watch(`encounter:${encounterId}`, {
   reading: show,
   streaming: showStream,
-  waveform: startCurve(),
+  waveform: (wave) => waves.add(wave),
   resumed: afterResuming,
 });
 watch("node", { device: showDevice, measuring: showMeasuring });
