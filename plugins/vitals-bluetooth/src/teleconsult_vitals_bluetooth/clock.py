@@ -1,0 +1,61 @@
+"""When a reading was taken, by a device's clock that may be wrong. No I/O.
+
+A device's time stamp names no zone and may be years off. It is used as it is only if the device's clock was compared
+with ours or the time is a likely one; otherwise it is corrected by the difference that was seen, or not used at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from teleconsult.plugin_api import ReadingFlag
+
+CLOSE = timedelta(minutes=2)
+"""A clock this near to ours counts as right: people set clocks to the minute."""
+ABSURD = timedelta(days=20 * 365)
+"""A clock this far off was never set, and it is not known whether it runs at all."""
+
+Taken = tuple[datetime | None, tuple[ReadingFlag, ...]]
+_NOT_SET: Taken = (None, (ReadingFlag.CLOCK_NOT_SET,))
+
+
+@dataclass(frozen=True)
+class DeviceClock:
+    """What is known of a device's clock in this connection."""
+
+    zone: ZoneInfo
+    trusted: timedelta
+    """How old a time stamp may be if the clock could not be compared."""
+    ahead: timedelta | None = None
+    """How much the clock was ahead of ours when it was compared, before it was set; None if it cannot be read."""
+    set_at: datetime | None = None
+    """When we set it; None if it cannot be set."""
+
+    def taken(self, shown: datetime | None, now: datetime) -> Taken:
+        """When it was in UTC, and what to say about it, for the time without zone that the device gave.
+
+        `None` for `shown` is a stamp without a usable date. The time is None where nothing can be said.
+        """
+        if shown is None:
+            return _NOT_SET
+        try:
+            at = shown.replace(tzinfo=self.zone).astimezone(UTC)
+        except (OverflowError, ValueError):
+            return _NOT_SET
+        if self.set_at is not None and self.set_at - CLOSE <= at <= now + CLOSE:
+            return at, ()  # taken since we set the clock
+        if self.ahead is None:
+            return (at, ()) if now - self.trusted <= at <= now + CLOSE else _NOT_SET
+        if abs(self.ahead) >= ABSURD:
+            return _NOT_SET
+        if abs(self.ahead) <= CLOSE:
+            return (at, ()) if at <= now + CLOSE else _NOT_SET
+        try:
+            corrected = at - self.ahead
+        except OverflowError:
+            return _NOT_SET
+        if corrected > now + CLOSE:  # the clock was set back since then, so the difference tells nothing
+            return _NOT_SET
+        return corrected, (ReadingFlag.CLOCK_CORRECTED,)

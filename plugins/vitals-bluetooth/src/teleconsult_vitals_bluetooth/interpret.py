@@ -1,0 +1,94 @@
+"""What a parsed frame comes to: a reading to hand over, a sentence for the person at the device, or nothing.
+
+Pure. The readers decide what to do with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from teleconsult.plugin_api import DeviceState, ReadingFlag, Text
+from teleconsult_vitals_bluetooth import texts
+from teleconsult_vitals_bluetooth.clock import DeviceClock
+from teleconsult_vitals_bluetooth.frames import MalformedFrame, Stamp
+from teleconsult_vitals_bluetooth.ieee11073 import Number, Special
+
+_PLACES, _LARGEST = 8, Decimal(1_000_000)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something to say."""
+
+    state: DeviceState
+    sentence: Text
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A reading to hand over. The arguments of `DeviceSession.reading`, and what the device is like after it."""
+
+    kind: str
+    values: dict[str, tuple[Decimal, str]]
+    taken_at: datetime | None = None
+    sequence: str | None = None
+    flags: tuple[ReadingFlag, ...] = ()
+    continuous: bool = False
+    raw: bytes = b""
+    record: int | None = field(default=None, compare=False)
+    """The number under which the device still has it; the bookmark moves to it when the node has it too."""
+
+    @property
+    def must_be_remembered(self) -> bool:
+        """Whether it is lost if the node cannot keep it now: it is no passing value, and the device has it no more."""
+        return not self.continuous and self.record is None
+
+    def keep(self) -> list[object]:
+        """As JSON, until the node has it."""
+        values = {key: [str(number), unit] for key, (number, unit) in self.values.items()}
+        at = self.taken_at.isoformat() if self.taken_at else None
+        return [self.kind, values, at, self.sequence, [str(flag) for flag in self.flags], self.raw.hex()]
+
+    @classmethod
+    def kept(cls, saved: list[object]) -> Taken:
+        """The inverse of `keep`. Raises what a spoilt memory raises: TypeError, ValueError, AttributeError."""
+        kind, values, at, sequence, flags, raw = saved
+        if not (isinstance(values, dict) and isinstance(flags, list)):
+            raise TypeError("no kept reading")
+        return cls(
+            str(kind),
+            {str(key): (Decimal(str(number)), str(unit)) for key, (number, unit) in values.items()},
+            datetime.fromisoformat(str(at)) if at else None,
+            str(sequence) if sequence else None,
+            tuple(ReadingFlag(str(flag)) for flag in flags),
+            raw=bytes.fromhex(str(raw)),
+        )
+
+
+Outcome = Taken | Notice | None
+
+
+def number(value: Number) -> Decimal | None:
+    """The number in plain digits; None for a special value. Raises MalformedFrame for one that nothing measures."""
+    if isinstance(value, Special):
+        return None
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < -_PLACES or abs(value) >= _LARGEST:
+        raise MalformedFrame(f"{value} is nothing that is measured")
+    return Decimal(format(value, "f"))
+
+
+def failed(value: Number, sentence: Text = texts.NO_NUMBER) -> Notice:
+    """What to say for a measurement whose number is a special value."""
+    if value is Special.POSITIVE_INFINITY:
+        sentence = texts.ABOVE
+    elif value is Special.NEGATIVE_INFINITY:
+        sentence = texts.BELOW
+    return Notice(DeviceState.FAILED, sentence)
+
+
+def when(stamp: Stamp | None, clock: DeviceClock, now: datetime) -> tuple[datetime | None, tuple[ReadingFlag, ...]]:
+    """When it was taken. A frame without a stamp is of now; but then the reading's sequence must tell a repeat."""
+    return (None, ()) if stamp is None else clock.taken(stamp.moment(), now)

@@ -1,0 +1,395 @@
+"""What all readers have in common: find, connect, prepare, then take frames until the device is gone.
+
+A reader of one sort of device says which characteristics it listens to and what a frame of each comes to (`take`).
+Frames wait in a queue of a fixed length; what was received but not yet kept by the node when a reader ends is
+remembered and offered first the next time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from teleconsult.plugin_api import (
+    Command,
+    DeviceInfo,
+    DeviceReader,
+    DeviceSession,
+    DeviceState,
+    DeviceUnavailable,
+    Text,
+)
+from teleconsult_vitals_bluetooth import texts, uuids
+from teleconsult_vitals_bluetooth.clock import CLOSE, DeviceClock
+from teleconsult_vitals_bluetooth.frames import (
+    MalformedFrame,
+    Stamp,
+    encode_current_time,
+    parse_battery_level,
+    parse_current_time,
+    parse_date_time,
+    parse_words,
+)
+from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken
+from teleconsult_vitals_bluetooth.link import Link, Radio
+from teleconsult_vitals_bluetooth.settings import BluetoothSettings
+
+log = logging.getLogger(__name__)
+
+QUEUE = 1000
+"""So many frames may wait. More is no device that measures."""
+STREAM_PAUSE = 0.5
+"""Seconds between two values of a stream that are handed over; those between are passed over."""
+KEPT_READINGS = 50
+NEARLY_EMPTY = 15
+"""Percent of charge at which the person at the device is told."""
+
+Frame = tuple[str, bytes]
+
+
+class BluetoothReader(DeviceReader):
+    """Reads one device. Made anew for every connection, so its attributes belong to one connection."""
+
+    services: ClassVar[tuple[str, ...]]
+    """A device of this sort advertises one of these."""
+    kinds: ClassVar[tuple[str, ...]]
+    title: ClassVar[Text]
+    ready: ClassVar[Text]
+    measuring: ClassVar[Text] = texts.CONNECTED
+    """What to say while a stream runs."""
+    listens: ClassVar[tuple[str, ...]]
+    """The characteristics whose frames are all taken, in the order in which they are switched on."""
+    streams: ClassVar[tuple[str, ...]] = ()
+    """The characteristics of which only the newest frame matters. Switched on before the others."""
+    settings: BluetoothSettings
+    session: DeviceSession
+    link: Link
+
+    def __init__(self, device: DeviceInfo, settings: BluetoothSettings | None = None) -> None:
+        super().__init__(device, settings or BluetoothSettings())
+        self.clock = DeviceClock(self.settings.zone, timedelta(days=self.settings.trusted_days))
+        self._queue: deque[Frame] = deque()
+        self._awake = asyncio.Event()
+        self._newest: dict[str, bytes] = {}
+        self._streamed_at: dict[str, float] = {}
+        self._unkept: list[Taken] = []
+        self._flooded = False
+        self._malformed = 0
+        self._said: tuple[DeviceState, Text] | None = None
+        self._took_any = False
+        self._streaming = False
+        self._run = secrets.token_hex(6)
+        self._unstamped = 0
+
+    # What a reader of one sort of device adds
+
+    def take(self, uuid: str, data: bytes) -> Iterable[Outcome]:
+        """What a frame comes to. Does no I/O. Raises MalformedFrame."""
+        raise NotImplementedError
+
+    async def begin(self) -> None:
+        """Asked for once, when everything is switched on."""
+
+    async def kept(self, taken: Taken) -> None:
+        """Told when the node has kept a reading."""
+
+    async def command(self, command: Command) -> None:
+        """Asked for when a person asks something of the device."""
+
+    def pause(self) -> float | None:
+        """Seconds after which `paused` is wanted if no frame comes; None for never."""
+        return None
+
+    def paused(self) -> Iterable[Outcome]:
+        """What it comes to that no frame came."""
+        return ()
+
+    async def after(self) -> None:
+        """Asked for after every frame's outcomes were handed over."""
+
+    def sequence(self, stamp: Stamp | None, user: int | None = None) -> str:
+        """What tells a reading from all others of the device, also when the device sends it once more.
+
+        That is the device's own unchanged time. A frame without a usable one counts as a new reading each time.
+        """
+        if stamp is None or stamp.moment() is None:
+            self._unstamped += 1
+            return f"{self._run}-{self._unstamped}"
+        return str(stamp) if user is None else f"{stamp}/{user}"
+
+    async def gone(self) -> None:
+        """Asked for when the device is gone and all its frames are taken."""
+
+    # Discovery
+
+    @classmethod
+    async def discover(cls, settings: BluetoothSettings | None = None) -> AsyncIterator[DeviceInfo]:
+        """Every device that advertises one of the services, once, until cancelled. Without Bluetooth, none."""
+        settings = settings or BluetoothSettings()
+        seen = set()
+        with suppress(DeviceUnavailable):
+            async with Radio.open(settings.radio, {}, _forget) as radio, radio.scan(list(cls.services)) as heard:
+                async for device, advertised in heard:
+                    if device.address in seen:
+                        continue
+                    seen.add(device.address)
+                    name = advertised.local_name or device.name or f"{cls.title.en} {device.address[-5:]}"
+                    yield DeviceInfo(
+                        device_id=f"ble-{device.address}",
+                        name=parse_words(name.encode())[:80] or cls.title.en,
+                        kinds=cls.kinds,
+                        address=device.address,
+                    )
+
+    # One connection
+
+    async def run(self, session: DeviceSession) -> None:
+        """Reach the device and read it until it is gone or this is cancelled. Raises DeviceUnavailable."""
+        self.session = session
+        await self._offer_again()
+        address = self.device.address or self.device.device_id.removeprefix("ble-")
+        kept = session.memory.get("bluetooth", {})
+        try:
+            async with Radio.open(self.settings.radio, kept, self._keep_bonds) as radio:
+                found = await radio.find(address, self.settings.search_seconds)
+                async with Link.open(radio, found, self._awake.set) as link:
+                    self.link = link
+                    await self._prepare()
+                    await self._pump()
+        finally:
+            await self._remember_unkept()
+
+    async def say(self, state: DeviceState, sentence: Text, *, again: bool = False) -> None:
+        """Say how the device is, unless that was the last thing said (`again`: also then)."""
+        if again or (state, sentence) != self._said:
+            self._said = (state, sentence)
+            await self.session.status(state, sentence)
+
+    async def _keep_bonds(self, bonds: dict[str, Any]) -> None:
+        await self.session.remember(bluetooth=bonds)
+
+    async def _prepare(self) -> None:
+        link = self.link
+        if not any(link.has(uuid, "notify", "indicate") for uuid in (*self.listens, *self.streams)):
+            raise DeviceUnavailable(texts.WRONG_SORT)
+        await self.say(DeviceState.CONNECTED, await self._introduce())
+        await self._watch_battery()
+        await self._set_clock()
+        for uuid in (*self.streams, *self.listens):
+            await link.subscribe(uuid, lambda data, uuid=uuid: self._heard(uuid, data))  # type: ignore[misc]
+        await self.say(DeviceState.IDLE, self.ready)
+        await self.begin()
+
+    async def _introduce(self) -> Text:
+        """What the device says it is. Kept, so that service staff find it even when the device is away."""
+        parts = {
+            "manufacturer": uuids.MANUFACTURER_NAME,
+            "model": uuids.MODEL_NUMBER,
+            "serial_number": uuids.SERIAL_NUMBER,
+            "firmware": uuids.FIRMWARE_REVISION,
+        }
+        about = {name: parse_words(data)[:80] for name, uuid in parts.items() if (data := await self.link.read(uuid))}
+        about = {name: words for name, words in about.items() if words}
+        if about and about != self.session.memory.get("about"):
+            await self.session.remember(about=about)
+        words = " ".join(about[name] for name in ("manufacturer", "model") if name in about)
+        return texts.known(words) if words else texts.CONNECTED
+
+    async def _watch_battery(self) -> None:
+        if data := await self.link.read(uuids.BATTERY_LEVEL):
+            await self._tell_battery(data)
+        if self.link.has(uuids.BATTERY_LEVEL, "notify"):
+            await self.link.subscribe(uuids.BATTERY_LEVEL, lambda data: self._heard_newest(uuids.BATTERY_LEVEL, data))
+
+    async def _tell_battery(self, data: bytes) -> None:
+        with suppress(MalformedFrame):
+            level = parse_battery_level(data)
+            if level is None:
+                return
+            state, sentence = self._said or (DeviceState.CONNECTED, texts.CONNECTED)
+            if level <= NEARLY_EMPTY:
+                sentence = texts.LOW_BATTERY
+            await self.session.status(state, sentence, battery=level)
+
+    async def _set_clock(self) -> None:
+        """Compare the device's clock with ours, then set it where that can be done."""
+        for uuid, parse in ((uuids.CURRENT_TIME, parse_current_time), (uuids.DATE_TIME, parse_date_time)):
+            if not self.link.has(uuid):
+                continue
+            ahead = self._ahead(parse, await self.link.read(uuid))
+            set_at = None
+            if ahead is None or abs(ahead) > CLOSE:
+                now = self.session.now()
+                local = now.astimezone(self.settings.zone)
+                data = encode_current_time(local) if uuid == uuids.CURRENT_TIME else Stamp.of(local).encode()
+                if await self.link.write(uuid, data):
+                    shows = self._ahead(parse, await self.link.read(uuid))
+                    # A device that takes the time and goes on with its own is believed by what it shows.
+                    set_at = now if shows is None or abs(shows) <= CLOSE else None
+            self.clock = DeviceClock(self.clock.zone, self.clock.trusted, ahead, set_at)
+            return
+
+    def _ahead(self, parse: Any, data: bytes | None) -> timedelta | None:
+        """How far the clock that shows `data` is ahead of ours; None if it shows nothing."""
+        if data is None:
+            return None
+        try:
+            shown = parse(data).moment()
+            if shown is None:
+                return None
+            at: datetime = shown.replace(tzinfo=self.settings.zone).astimezone(UTC)
+        except (MalformedFrame, OverflowError):
+            return None
+        return at - self.session.now()
+
+    # Frames
+
+    def _heard(self, uuid: str, data: bytes) -> None:
+        if uuid in self.streams:
+            self._heard_newest(uuid, data)
+            return
+        if len(self._queue) < QUEUE:
+            self._queue.append((uuid, data))
+        else:
+            self._flooded = True
+        self._awake.set()
+
+    def _heard_newest(self, uuid: str, data: bytes) -> None:
+        if uuid not in self._newest:
+            self._queue.append((uuid, b""))
+        self._newest[uuid] = data
+        self._awake.set()
+
+    async def _pump(self) -> None:
+        """Take frames and commands until the device is gone and everything it sent is handed over."""
+        command = asyncio.create_task(self.session.next_command())
+        command.add_done_callback(lambda _: self._awake.set())
+        try:
+            while not self._flooded:
+                self._awake.clear()
+                if self._queue:
+                    await self._handle(*self._queue.popleft())
+                elif self.link.lost:
+                    await self.gone()
+                    break
+                elif command.done():
+                    await self.command(command.result())
+                    command = asyncio.create_task(self.session.next_command())
+                    command.add_done_callback(lambda _: self._awake.set())
+                else:
+                    await self._wait()
+        finally:
+            command.cancel()
+            await asyncio.wait({command})
+        raise DeviceUnavailable(self._farewell())
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(self.pause()):
+                await self._awake.wait()
+        except TimeoutError:
+            await self._deliver(list(self.paused()))
+            await self.after()
+
+    def _farewell(self) -> Text:
+        if self._flooded:
+            return texts.FLOODED
+        if self._said and self._said[0] is DeviceState.MEASURING and not self._streaming:
+            return texts.LOST_MEASURING
+        return texts.ASLEEP if self._took_any else texts.LOST
+
+    async def _handle(self, uuid: str, data: bytes) -> None:
+        data = self._newest.pop(uuid, data)
+        if uuid == uuids.BATTERY_LEVEL:
+            await self._tell_battery(data)
+            return
+        await self._deliver(self._interpret(uuid, data), insist=uuid not in self.streams)
+        await self.after()
+
+    def _interpret(self, uuid: str, data: bytes) -> list[Outcome]:
+        try:
+            return list(self.take(uuid, data))
+        except MalformedFrame as error:
+            self._malformed += 1
+            log.warning("%s: malformed frame %s of %s: %s", self.device.device_id, data[:64].hex(), uuid, error)
+            return [Notice(DeviceState.FAILED, texts.malformed(self._malformed))]
+
+    async def _deliver(self, outcomes: list[Outcome], *, insist: bool = True) -> None:
+        """Hand over readings and say sentences, in order. `insist`: a failure is said each time, not once in a row."""
+        self._unkept += [outcome for outcome in outcomes if isinstance(outcome, Taken) and outcome.must_be_remembered]
+        for outcome in outcomes:
+            if isinstance(outcome, Notice):
+                await self.say(outcome.state, outcome.sentence, again=insist and outcome.state is DeviceState.FAILED)
+            elif isinstance(outcome, Taken) and outcome.continuous:
+                await self._stream(outcome)
+            elif isinstance(outcome, Taken):
+                await self._hand_over(outcome)
+                if outcome.must_be_remembered:
+                    self._unkept.remove(outcome)
+                self._took_any = True
+                await self.kept(outcome)
+                await self.say(DeviceState.IDLE, self.ready)
+
+    async def _stream(self, taken: Taken) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._streamed_at.get(taken.kind, float("-inf")) < STREAM_PAUSE:
+            return
+        self._streamed_at[taken.kind] = now
+        self._streaming = True
+        await self._hand_over(taken)
+        await self.say(DeviceState.MEASURING, self.measuring)
+
+    async def _hand_over(self, taken: Taken) -> None:
+        await self.session.reading(
+            taken.kind,
+            taken.values,
+            taken_at=taken.taken_at,
+            sequence=taken.sequence,
+            flags=taken.flags,
+            continuous=taken.continuous,
+            raw=taken.raw,
+        )
+
+    # What was received and not kept yet
+
+    def unsent(self) -> list[Taken]:
+        """Readings that were received and would be lost with this connection."""
+        left = list(self._unkept)
+        while self._queue:
+            uuid, data = self._queue.popleft()
+            if uuid in self.listens:
+                outcomes = [outcome for outcome in self._interpret(uuid, data) if isinstance(outcome, Taken)]
+                left += [taken for taken in outcomes if taken.must_be_remembered]
+        return left
+
+    async def _remember_unkept(self) -> None:
+        left = [taken.keep() for taken in self.unsent()]
+        if len(left) > KEPT_READINGS:
+            log.warning("%s: %d readings could not be kept", self.device.device_id, len(left) - KEPT_READINGS)
+        if left or self.session.memory.get("unkept"):
+            await self.session.remember(unkept=left[-KEPT_READINGS:])
+
+    async def _offer_again(self) -> None:
+        """Offer what an earlier reader received and could not hand over. Raises ReadingNotTaken."""
+        self._unkept = []
+        for saved in self.session.memory.get("unkept", []):
+            try:
+                self._unkept.append(Taken.kept(saved))
+            except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
+                log.warning("%s: a kept reading cannot be read: %s", self.device.device_id, error)
+        try:
+            while self._unkept:
+                await self._hand_over(self._unkept[0])
+                del self._unkept[0]
+        finally:
+            await self._remember_unkept()
+
+
+async def _forget(_: dict[str, Any]) -> None:
+    """Discovery pairs with nothing, so there is nothing to keep."""
