@@ -14,6 +14,8 @@ import click
 from teleconsult.cli._program import Program, SettingsCommand, settings_from
 from teleconsult.cli.check import check
 from teleconsult.cli.db import db
+from teleconsult.cli.devices import devices
+from teleconsult.cli.plugin import plugin
 from teleconsult.cli.plugins import plugins
 from teleconsult.cli.user import user
 from teleconsult.cli.vehicle_key import vehicle_key
@@ -88,5 +90,5 @@ def demo(data_dir: Path, hub_port: int, vehicle_port: int) -> None:
     run.run(data_dir, hub_port=hub_port, vehicle_port=vehicle_port)
 
 
-for _group in (db, user, vehicle_key, plugins, check):
+for _group in (db, user, vehicle_key, plugins, plugin, devices, check):
     main.add_command(_group)

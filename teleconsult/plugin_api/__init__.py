@@ -19,7 +19,7 @@ from teleconsult.plugin_api._devices import (
     make_reading,
 )
 from teleconsult.plugin_api._events import ConsultEvent
-from teleconsult.plugin_api._followup import FollowupAssessment, FollowupProgramme, FollowupVisit
+from teleconsult.plugin_api._followup import FollowupAssessment, FollowupProgramme, FollowupVisit, translated
 from teleconsult.plugin_api._panels import Page, PageContext, Panel, PanelRow, PanelTable, Tone
 from teleconsult.plugin_api._plugin import API_VERSION, PluginInfo, supports
 from teleconsult.plugin_api._readers import DeviceReader, ReaderType
@@ -90,4 +90,5 @@ __all__ = [
     "hookimpl",
     "make_reading",
     "supports",
+    "translated",
 ]

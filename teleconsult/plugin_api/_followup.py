@@ -42,6 +42,18 @@ class FollowupVisit(Value):
     """What the programme made of the earlier visits, the latest first."""
 
 
+TRANSLATION = "http://hl7.org/fhir/StructureDefinition/translation"
+
+
+def translated(field: str, text: Text) -> dict[str, Any]:
+    """A field of a FHIR resource in both languages: `{**translated("text", Text(en=…, zh=…)), "type": "integer"}`.
+
+    English stands in the field itself, Chinese in FHIR's translation extension beside it.
+    """
+    parts = [{"url": "lang", "valueCode": "zh"}, {"url": "content", "valueString": text.zh}]
+    return {field: text.en, f"_{field}": {"extension": [{"url": TRANSLATION, "extension": parts}]}}
+
+
 class FollowupProgramme(ABC):
     """A form with the rule that reads it. Both are called one at a time, never at once."""
 
@@ -55,8 +67,15 @@ class FollowupProgramme(ABC):
 
     @abstractmethod
     def questionnaire(self) -> dict[str, Any]:
-        """The form as a FHIR R4 Questionnaire resource."""
+        """The form as a FHIR R4 Questionnaire resource.
+
+        Every item has a `linkId` of its own, a type, and (groups and displays too) a text in both languages: see
+        `translated`. Numbers state their bounds by the extensions minValue and maxValue.
+        """
 
     @abstractmethod
     def assess(self, visit: FollowupVisit) -> FollowupAssessment:
-        """Apply the programme's rule. A pure function of the visit; its docstring names the source."""
+        """Apply the programme's rule. A pure function of the visit; its docstring names the source.
+
+        Required items are answered always, others may be missing. Deadline 5 s.
+        """

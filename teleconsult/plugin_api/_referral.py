@@ -84,8 +84,13 @@ class ReferralRoute(ABC):
 
     @abstractmethod
     def rank(self, request: ReferralRequest, targets: Sequence[ReferralTarget]) -> list[RankedTarget]:
-        """The targets that fit, the best first. Targets that do not fit are left out."""
+        """The targets that fit, the best first. Targets that do not fit are left out. Deadline 5 s."""
 
     @abstractmethod
     def deliver(self, referral: Referral) -> DeliveryReceipt:
-        """Hand the referral to its receiver. Called again for the same `referral_id` after a failure."""
+        """Hand the referral to its receiver. Deadline 60 s.
+
+        A receiver that is out of reach or refuses is no fault: return a receipt that is not `delivered`, with a
+        sentence for the doctor. Called again for the same `referral_id` after a failure; the receiver must end up
+        with one referral.
+        """

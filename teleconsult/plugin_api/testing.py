@@ -25,43 +25,19 @@ from teleconsult.domain.ids import new_id
 from teleconsult.domain.people import Sex
 from teleconsult.domain.roles import Role
 from teleconsult.plugin_api import hookspecs
+from teleconsult.plugin_api._bench import BenchSession
 from teleconsult.plugin_api._devices import Command, DeviceInfo, DeviceState, DeviceStatus, Reading, Waveform
 from teleconsult.plugin_api._events import ConsultEvent
 from teleconsult.plugin_api._followup import FollowupVisit
 from teleconsult.plugin_api._panels import Page, PageContext
 from teleconsult.plugin_api._readers import DeviceReader
-from teleconsult.plugin_api._session import DeviceSession, Limits, ReadingNotTaken
+from teleconsult.plugin_api._session import Limits
+from teleconsult.plugin_api.checking import SimulatedDevice
 
+R = TypeVar("R")
 T = TypeVar("T", Reading, Waveform, DeviceStatus)
 
 _WAIT = 5.0
-
-
-class BenchSession(DeviceSession):
-    """A session whose other end is a test."""
-
-    def __init__(self, device: DeviceInfo, memory: Mapping[str, Any] | None = None, limits: Limits | None = None):
-        super().__init__(device, memory, limits)
-        self.sent: queue.Queue[Reading | Waveform | DeviceStatus] = queue.Queue()
-        self.refuse_readings = False
-        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-
-    def now(self) -> datetime:
-        """The time that the test has set, else the real one."""
-        return self.clock()
-
-    async def _send_reading(self, reading: Reading) -> None:
-        if self.refuse_readings:
-            raise ReadingNotTaken("The reading could not be kept now.")
-        self.sent.put(reading)
-
-    async def _send_waveform(self, waveform: Waveform) -> None:
-        self.sent.put(waveform)
-
-    async def _send_status(self, status: DeviceStatus) -> None:
-        self.sent.put(status)
-
-    async def _send_memory(self, memory: Mapping[str, Any]) -> None: ...
 
 
 class DeviceBench:
@@ -80,27 +56,41 @@ class DeviceBench:
         memory: Mapping[str, Any] | None = None,
         limits: Limits | None = None,
         clock: Callable[[], datetime] | None = None,
+        simulated: SimulatedDevice | None = None,
     ) -> None:
+        """With `simulated` the reader reads that device, and `settings` may be the settings model's class."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="device-bench", daemon=True)
         self._make = reader
         self._settings = settings
         self.device = device or DeviceInfo(device_id="bench-1", name="Device on the bench")
-        self._memory, self._limits, self._clock = memory, limits, clock
+        self._memory, self._limits, self._clock, self._simulated = memory, limits, clock, simulated
         self.session: BenchSession
         self._running: Future[None]
+        self._task: asyncio.Task[None] | None = None
 
     def __enter__(self) -> DeviceBench:
         self._thread.start()
-        self.session = self._do(self._open())
+        if self._simulated is not None:
+            self.do(self._simulated.switch_on())
+            self.device = self._simulated.device
+            if isinstance(self._settings, type):
+                self._settings = self._settings(**self._simulated.settings)
+        self.session = self.do(self._open())
         self._running = asyncio.run_coroutine_threadsafe(self._run(), self._loop)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.cancel()
+        if self._simulated is not None:
+            self.do(self._simulated.switch_off())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_WAIT)
         self._loop.close()
+
+    def do(self, work: Coroutine[Any, Any, R]) -> R:
+        """Have the simulated device do something, in the reader's loop: `bench.do(simulated.measure())`."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_WAIT)
 
     def command(self, command: Command | str) -> None:
         """Ask something of the device."""
@@ -122,7 +112,7 @@ class DeviceBench:
         """Cancel the reader as the node does. It has `timeout` seconds to let go of its device."""
         self._running.cancel()
         deadline = time.monotonic() + timeout
-        while self._do(self._left()):
+        while self.do(self._left()):
             assert time.monotonic() < deadline, f"the reader was still busy {timeout:g} s after it was cancelled"
             time.sleep(0.01)
 
@@ -142,14 +132,14 @@ class DeviceBench:
         return session
 
     async def _run(self) -> None:
+        self._task = asyncio.current_task()
         await self._make(self.device, self._settings).run(self.session)
 
     async def _left(self) -> int:
-        """Tasks that the reader has left behind."""
+        """Tasks that the reader has left behind. A simulated device has tasks in this loop too."""
+        if self._simulated is not None:
+            return 0 if self._task is None or self._task.done() else 1
         return len(asyncio.all_tasks()) - 1
-
-    def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_WAIT)
 
     def _next(self, wanted: type[T], fits: Callable[[T], bool], what: str, timeout: float) -> T:
         deadline = time.monotonic() + timeout

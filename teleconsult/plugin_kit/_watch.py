@@ -1,0 +1,90 @@
+"""What is watched while a plugin runs: whether it blocks its event loop, and every text that it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from pydantic import BaseModel
+
+from teleconsult.plugin_api import Text
+
+STALL = 0.5
+"""Seconds for which a reader may keep its event loop to itself: the node takes it for stuck after ten."""
+TICK = 0.05
+
+
+class StallWatch:
+    """Notes when the loop of this thread stands still in the plugin's own code, and where."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, package: Path, told: Callable[[float, str], None]) -> None:
+        """`told(seconds, place)` is called on another thread, at once, for each stall."""
+        self._loop = loop
+        self._package = str(package)
+        self._told = told
+        self._thread_id = threading.get_ident()
+        self._ticked = time.monotonic()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="stall-watch", daemon=True)
+
+    def __enter__(self) -> StallWatch:
+        self._tick()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _tick(self) -> None:
+        self._ticked = time.monotonic()
+        if not self._over.is_set():
+            self._loop.call_later(TICK, self._tick)
+
+    def _watch(self) -> None:
+        reported = 0.0
+        while not self._over.wait(TICK):
+            ticked = self._ticked
+            stood = time.monotonic() - ticked
+            if stood > STALL and ticked != reported and (place := self._place()):
+                reported = ticked
+                self._told(stood, place)
+
+    def _place(self) -> str:
+        """Where the plugin's own code stands in the watched thread; empty if it does not run."""
+        frame: FrameType | None = sys._current_frames().get(self._thread_id)
+        while frame is not None:
+            if frame.f_code.co_filename.startswith(self._package):
+                return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+            frame = frame.f_back
+        return ""
+
+
+def texts_in(value: Any) -> Iterator[Text]:
+    """Every `Text` inside a value that crosses the plugin border."""
+    if isinstance(value, Text):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from texts_in(getattr(value, name))
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from texts_in(getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from texts_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from texts_in(item)
+
+
+def lacks_chinese(text: Text) -> bool:
+    """Whether somebody who reads Chinese would be shown English words. A number or a sign needs no translation."""
+    return not text.zh and any(character.isalpha() for character in text.en)
