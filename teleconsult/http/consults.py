@@ -27,6 +27,7 @@ from teleconsult.services.call_pages import CallView, read_call
 from teleconsult.services.consult_views import ConsultView, consult_page, my_consults
 from teleconsult.services.consults import GIVERS, WAYS_OF_CONSENT, RequestInput
 from teleconsult.services.request_page import request_page
+from teleconsult.services.trends import targets
 
 bp = Blueprint("consults", __name__)
 
@@ -248,7 +249,11 @@ def consult_html(consult_id: str, *, typed: dict[str, str] | None = None) -> str
         specialty=_(SPECIALTIES.get(view.consult.specialty, view.consult.specialty)),
         tiles=[tile(reading) for reading in _newest(view)],
         vitals=[vital(reading) for reading in _newest(view)],
-        live={"readings": list(view.readings), "trends": {k: list(v) for k, v in view.trends.items()}},
+        live={
+            "readings": list(view.readings),
+            "trends": {k: list(v) for k, v in view.trends.items()},
+            "targets": targets(view.patient.age),
+        },
         course=[_course_entry(view, event) for event in view.events],
         next_text=_(words.NEXT_FOR_DOCTOR[view.state], name=view.consult.specialist_name or _("A specialist")),
         next_level=words.STATE_LEVELS.get(view.state, "info"),

@@ -22,12 +22,15 @@ def init_app(app: Flask) -> None:
         record,
         shell,
         today,
+        trends,
     )
     from teleconsult.services.node import Node
 
     node: Node = app.extensions["teleconsult"]
     shell.init_app(app)
-    both = (auth, calls, consults, consult_parts, record)
+    both = (auth, calls, consults, consult_parts, record, trends)
     hub_only, vehicle_only = (admin, board, queue), (today, patients, encounters, devices, outbox)
     for module in (*both, *(hub_only if node.is_hub else vehicle_only)):
         app.register_blueprint(module.bp)
+    if not node.is_hub:
+        app.register_blueprint(trends.person_bp)

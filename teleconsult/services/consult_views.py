@@ -236,13 +236,13 @@ def _open_question(session: Session, consult: Consult) -> str:
 
 def _key_readings(session: Session, consult: Consult) -> tuple[dict[str, Any], ...]:
     newest: dict[str, dict[str, Any]] = {}
-    for row in _shared_observations(session, consult):
+    for row in shared_observations(session, consult):
         if row.status == FINAL:
             newest.setdefault(row.kind, short_view(row))
     return tuple(newest[kind] for kind in KEY_KINDS if kind in newest)[:4]
 
 
-def _shared_observations(session: Session, consult: Consult) -> list[Observation]:
+def shared_observations(session: Session, consult: Consult) -> list[Observation]:
     """What was ticked when asking, and what the same encounter has measured since; newest first."""
     ids = list(consult.shared.get("observation_ids", []))
     since = (col(Observation.encounter_id) == consult.encounter_id) & (
@@ -305,7 +305,7 @@ def _clinical(work: Work, actor: Actor, consult: Consult) -> dict[str, Any]:
         "consent": latest(session, Consent, consult.consent_id) if consult.consent_id else None,
         "encounter": encounter,
         "notes": encounter.notes if encounter and (shared.get("notes") or own) else "",
-        "readings": tuple(reading_views(session, _shared_observations(session, consult), work.now)),
+        "readings": tuple(reading_views(session, shared_observations(session, consult), work.now)),
         "trends": _trends(session, consult, work.now) if history else {},
         "earlier": _earlier(session, consult) if history else (),
         "opinion": opinions.current_opinion(session, consult.id),

@@ -27,7 +27,7 @@ const id = followConsult({
 });
 const live = JSON.parse(byId("live").textContent || "{}");
 
-drawTrends(byId("trends"), live.trends);
+drawTrends(byId("trends"), live.trends, live.targets);
 const panel = startPanel();
 startParts();
 startKeys();
