@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from bumble import hci
@@ -19,6 +20,8 @@ from bumble.pairing import PairingConfig
 from bumble.transport.common import AsyncPipeSink, StreamPacketSink, StreamPacketSource
 from teleconsult_vitals_bluetooth.settings import BluetoothSettings
 
+from teleconsult.plugin_api import DeviceInfo
+
 PROPERTIES = {
     "read": Characteristic.Properties.READ,
     "write": Characteristic.Properties.WRITE,
@@ -26,6 +29,12 @@ PROPERTIES = {
     "indicate": Characteristic.Properties.INDICATE,
 }
 WAIT = 5.0
+
+
+def stamp(moment: datetime) -> bytes:
+    """Date Time."""
+    parts = (moment.month, moment.day, moment.hour, moment.minute, moment.second)
+    return moment.year.to_bytes(2, "little") + bytes(parts)
 
 
 class PatientController(Controller):
@@ -137,7 +146,7 @@ class Value:
         self.written.append(value)
         if self.on_write:
             self.on_write(value)
-        elif not self.written[1:] or True:
+        else:
             self.value = value
 
     def _subscribed(self, _: Any, notify: bool, indicate: bool) -> None:
@@ -152,6 +161,7 @@ class Peripheral:
         self.service = service
         self.values = values
         self.more = more
+        self._task: asyncio.Task[None] | None = None
         radio.do(self._start())
 
     async def _start(self) -> None:
@@ -209,8 +219,7 @@ class Peripheral:
 
     def soon(self, *work: tuple[int, bytes]) -> None:
         """Send these after what runs now, from within a write."""
-        task = self.radio.loop.create_task(self._soon(work))
-        self._task = task
+        self._task = self.radio.loop.create_task(self._soon(work))
 
     async def _soon(self, work: tuple[tuple[int, bytes], ...]) -> None:
         for number, frame in work:
@@ -222,6 +231,8 @@ class Peripheral:
     async def _hang_up(self) -> None:
         for connection in list(self.device.connections.values()):
             await connection.disconnect()
+        for value in self.all.values():
+            value.subscribed.clear()
 
     def vanish(self) -> None:
         """Out of reach: no longer connected and no longer heard."""
@@ -232,3 +243,14 @@ class Peripheral:
             await self.device.stop_advertising()
 
         self.radio.do(leave())
+
+    async def alone(self) -> None:
+        """Wait until nobody is connected."""
+        async with asyncio.timeout(WAIT):
+            while self.device.connections:
+                await asyncio.sleep(0.01)
+
+
+def device(peripheral: Peripheral) -> DeviceInfo:
+    """The device as a person would have chosen it."""
+    return DeviceInfo(device_id=f"ble-{peripheral.address}", name="virtual", address=peripheral.address)

@@ -1,37 +1,59 @@
-"""A cuff on the virtual radio, read as a node reads it."""
+"""A cuff on the virtual radio, read as a node reads it. What holds for all readers is tested here."""
+# ruff: noqa: DTZ001 - a device's clock names no zone
 
+import asyncio
+import threading
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from peripherals import Peripheral, Value
+import pytest
+from peripherals import Peripheral, Value, device, stamp
 from teleconsult_vitals_bluetooth.cuff import Cuff
+from teleconsult_vitals_bluetooth.frames import Stamp, parse_date_time
+from teleconsult_vitals_bluetooth.settings import BluetoothSettings
+from teleconsult_vitals_bluetooth.thermometer import Thermometer
 
-from teleconsult.plugin_api import DeviceInfo, ReadingFlag
+from teleconsult.plugin_api import DeviceInfo, DeviceUnavailable, ReadingFlag
 
-FRAME = bytes.fromhex("1e780050005d00" + "ea070b18080102" + "3d00" + "02" + "0500")
-
-
-def cuff(radio, **more):
-    return Peripheral(
-        radio,
-        0x1810,
-        {
-            0x2A35: Value(0x2A35, "indicate"),
-            0x2A36: Value(0x2A36, "notify"),
-            0x2A49: Value(0x2A49, "read", b"\x07\x00"),
-        },
-        **more,
-    )
+NOW = datetime(2026, 11, 24, 0, 1, 30, tzinfo=UTC)
+NAN = "ff07"
+WITH_ALL = bytes.fromhex("1e780050005d00" + "ea070b18080102" + "3d00" + "02" + "0500")
 
 
-def device(peripheral):
-    return DeviceInfo(device_id=f"ble-{peripheral.address}", name="cuff", address=peripheral.address)
+def frame(systolic=120, at=None, user=None):
+    flags = (2 if at else 0) | (8 if user is not None else 0)
+    pressures = systolic.to_bytes(2, "little") + bytes.fromhex("50005d00")
+    return bytes([flags]) + pressures + (stamp(at) if at else b"") + (b"" if user is None else bytes([user]))
 
 
-def test_a_measurement_becomes_a_reading(radio, device_bench):
+def cuff(radio, *, paired=False, **more):
+    values = {
+        0x2A35: Value(0x2A35, "indicate"),
+        0x2A36: Value(0x2A36, "notify"),
+        0x2A49: Value(0x2A49, "read", b"\x07\x00", paired=paired),
+    }
+    return Peripheral(radio, 0x1810, values, **more)
+
+
+def clock(value, properties="read write", **more):
+    return {0x2A08: Value(0x2A08, properties, value, **more)}
+
+
+@pytest.fixture
+def start(radio, device_bench):
+    def begin(peripheral, **more):
+        settings = radio.settings.model_copy(update=more.pop("settings", {}))
+        more.setdefault("clock", lambda: NOW)
+        return device_bench(Cuff, settings, device=device(peripheral), **more)
+
+    return begin
+
+
+def test_a_measurement_becomes_a_reading(radio, start):
     peripheral = cuff(radio)
-    bench = device_bench(Cuff, radio.settings, device=device(peripheral))
+    bench = start(peripheral)
     bench.status("idle")
-    peripheral.send(0x2A35, FRAME)
+    peripheral.send(0x2A35, WITH_ALL)
     reading = bench.reading("blood_pressure")
     assert {q.code: q.value for q in reading.components} == {
         "8480-6": Decimal(120),
@@ -39,8 +61,270 @@ def test_a_measurement_becomes_a_reading(radio, device_bench):
         "8478-0": Decimal(93),
         "8867-4": Decimal(61),
     }
-    assert reading.raw == FRAME.hex()
+    assert reading.raw == WITH_ALL.hex()
     assert reading.sequence == "2026-11-24T08:01:02/2"
-    assert ReadingFlag.BODY_MOVEMENT in reading.flags
-    assert ReadingFlag.IRREGULAR_PULSE in reading.flags
-    bench.cancel(3)
+    assert reading.taken_at == datetime(2026, 11, 24, 0, 1, 2, tzinfo=UTC)
+    assert set(reading.flags) == {ReadingFlag.BODY_MOVEMENT, ReadingFlag.IRREGULAR_PULSE}
+    assert not reading.continuous
+
+
+def test_kilopascals_are_converted_and_kept(radio, start):
+    peripheral = cuff(radio)
+    bench = start(peripheral)
+    peripheral.send(0x2A35, bytes.fromhex("01a0f06bf0" + NAN))
+    reading = bench.reading()
+    assert reading.value("systolic") == Decimal("120.0")
+    assert reading.components[0].as_given == "16.0 kPa"
+    assert reading.value("mean") is None
+
+
+def test_the_pressure_in_the_cuff_is_told_on_the_way(radio, start):
+    peripheral = cuff(radio)
+    bench = start(peripheral)
+    peripheral.send(0x2A36, bytes.fromhex("008e00" + NAN + NAN))
+    assert "142 mmHg" in bench.status("measuring").sentence.zh
+    peripheral.send(0x2A35, frame())
+    bench.reading()
+    assert bench.status("idle").sentence.zh
+
+
+@pytest.mark.parametrize("pressures", [NAN + "5000" + "5d00", "7800" + "0008" + NAN, "fe07" * 3])
+def test_a_failed_measurement_is_a_sentence_and_no_reading(radio, start, pressures):
+    peripheral = cuff(radio)
+    bench = start(peripheral)
+    peripheral.send(0x2A35, b"\x00" + bytes.fromhex(pressures))
+    failed = bench.status("failed").sentence
+    assert failed.zh
+    assert failed.en
+    peripheral.send(0x2A35, frame(121))
+    assert bench.reading().value("systolic") == 121
+
+
+def test_malformed_frames_are_counted_dropped_and_told(radio, start):
+    peripheral = cuff(radio)
+    bench = start(peripheral)
+    peripheral.send(0x2A35, b"", WITH_ALL[:9], WITH_ALL + b"\0", frame(122))
+    assert [bench.status("failed").sentence.en.split("(")[1][:1] for _ in range(3)] == ["1", "2", "3"]
+    assert bench.reading().value("systolic") == 122
+
+
+def test_a_repeat_is_the_same_reading_and_another_one_is_not(radio, start):
+    peripheral = cuff(radio)
+    bench = start(peripheral)
+    peripheral.send(0x2A35, WITH_ALL, WITH_ALL, frame(), frame())
+    first, repeat, unstamped, another = (bench.reading() for _ in range(4))
+    assert first.reading_id == repeat.reading_id
+    assert unstamped.reading_id != another.reading_id
+
+
+def test_stored_readings_come_with_the_old_clock_and_new_ones_with_the_one_we_set(radio, start):
+    """The clock is seven years behind; it can be set."""
+    old = datetime(2019, 11, 24, 8, 1, 30)
+    peripheral = cuff(radio, service_1805=clock(stamp(old)))
+    bench = start(peripheral)
+    bench.status("idle")
+    assert parse_date_time(peripheral.all[0x2A08].value) == Stamp(2026, 11, 24, 8, 1, 30)
+    peripheral.send(0x2A35, frame(131, old - timedelta(hours=2)), frame(132, datetime(2026, 11, 24, 8, 1)))
+    stored, fresh = bench.reading(), bench.reading()
+    assert (stored.taken_at, stored.flags) == (NOW - timedelta(hours=2), (ReadingFlag.CLOCK_CORRECTED,))
+    assert stored.sequence == "2019-11-24T06:01:30"
+    assert (fresh.taken_at, fresh.flags) == (datetime(2026, 11, 24, 0, 1, tzinfo=UTC), ())
+
+
+@pytest.mark.parametrize("properties", ["read", "read write"])
+def test_a_clock_that_cannot_be_set_is_corrected(radio, start, properties):
+    ahead = datetime(2031, 11, 24, 8, 1, 30)
+    values = clock(stamp(ahead), properties)
+    values[0x2A08].on_write = lambda _: None  # it takes the time, and goes on with its own
+    peripheral = cuff(radio, service_1805=values)
+    bench = start(peripheral)
+    peripheral.send(0x2A35, frame(133, ahead))
+    reading = bench.reading()
+    assert (reading.taken_at, reading.flags) == (NOW, (ReadingFlag.CLOCK_CORRECTED,))
+
+
+def test_a_clock_that_is_right_is_left_alone(radio, start):
+    peripheral = cuff(radio, service_1805=clock(stamp(datetime(2026, 11, 24, 8, 0, 30))))
+    start(peripheral).status("idle")
+    assert peripheral.all[0x2A08].written == []
+
+
+def test_without_a_clock_to_compare_a_wrong_year_is_not_taken(radio, start):
+    peripheral = cuff(radio)
+    bench = start(peripheral)
+    peripheral.send(0x2A35, frame(134, datetime(2019, 1, 1)), bytes.fromhex("02780050005d00" + "00" * 7))
+    for reading in bench.reading(), bench.reading():
+        assert (reading.taken_at, reading.flags) == (None, (ReadingFlag.CLOCK_NOT_SET,))
+
+
+def test_only_one_user_s_readings_are_taken(radio, start):
+    peripheral = cuff(radio)
+    bench = start(peripheral, settings={"user_index": 1})
+    bench.status("idle")
+    peripheral.send(0x2A35, frame(140, user=2), frame(141, user=1), frame(142, user=255))
+    passed_over = bench.status("idle").sentence
+    assert "user 2" in passed_over.en
+    assert "用户 2" in passed_over.zh
+    assert [bench.reading().value("systolic") for _ in range(2)] == [141, 142]
+
+
+def test_battery_and_what_it_is(radio, start):
+    peripheral = cuff(
+        radio,
+        service_180f={0x2A19: Value(0x2A19, "read notify", b"\x5a")},
+        service_180a={
+            0x2A29: Value(0x2A29, "read", b"Maker\0"),
+            0x2A24: Value(0x2A24, "read", b"BP-1"),
+            0x2A25: Value(0x2A25, "read", b"S-7"),
+        },
+    )
+    bench = start(peripheral)
+    connected = bench.status("connected")
+    assert connected.sentence.en == "Connected: Maker BP-1"
+    assert bench.status("idle").battery == 90
+    assert bench.session.memory["about"] == {"manufacturer": "Maker", "model": "BP-1", "serial_number": "S-7"}
+    peripheral.send(0x2A19, b"\x07")
+    low = bench.status("idle")
+    assert low.battery == 7
+    assert "电池" in low.sentence.zh
+
+
+def test_a_bond_is_made_when_the_device_asks_for_it_and_lasts(radio, start):
+    values = clock(stamp(datetime(2026, 11, 24, 8, 1)), paired=True)
+    peripheral = cuff(radio, service_1805=values)
+    first = start(peripheral)
+    first.status("idle")
+    assert peripheral.connections[-1].is_encrypted
+    memory = first.session.memory
+    first.cancel()
+    pairings = []
+    peripheral.device.on("connection", lambda connection: connection.on("pairing", pairings.append))
+    second = start(peripheral, memory=memory)
+    second.status("idle")
+    assert peripheral.connections[-1].is_encrypted
+    assert pairings == []
+    assert second.session.memory["bluetooth"] == memory["bluetooth"]
+
+
+def test_a_lost_device_is_unavailable_and_found_again(radio, start):
+    peripheral = cuff(radio)
+    bench = start(peripheral)
+    bench.status("idle")
+    peripheral.hang_up()
+    lost = bench.ended()
+    assert isinstance(lost, DeviceUnavailable)
+    assert lost.sentence.zh
+    again = start(peripheral)
+    peripheral.send(0x2A35, frame(150))
+    assert again.reading().value("systolic") == 150
+
+
+def test_a_cuff_that_switches_itself_off_has_handed_over_everything(radio, start):
+    peripheral = cuff(radio)
+    bench = start(peripheral)
+    peripheral.send(0x2A35, *(frame(100 + n) for n in range(12)))
+    peripheral.hang_up()
+    assert [bench.reading().value("systolic") for _ in range(12)] == [100 + n for n in range(12)]
+    assert "switched itself off" in bench.ended().sentence.en
+
+
+def test_a_loss_in_the_middle_of_a_measurement_is_told(radio, start):
+    peripheral = cuff(radio)
+    bench = start(peripheral)
+    peripheral.send(0x2A36, bytes.fromhex("008e00" + NAN + NAN))
+    bench.status("measuring")
+    peripheral.hang_up()
+    assert "measure again" in bench.ended().sentence.en.lower()
+
+
+def test_what_the_node_could_not_keep_is_offered_again_once(radio, start):
+    peripheral = cuff(radio)
+    bench = start(peripheral)
+    bench.status("idle")
+    bench.session.refuse_readings = True
+    peripheral.send(0x2A35, frame(160, datetime(2026, 11, 24, 8, 0)))
+    assert bench.ended() is not None
+    assert len(bench.session.memory["unkept"]) == 1
+    second = start(peripheral, memory=bench.session.memory)
+    reading = second.reading()
+    assert (reading.value("systolic"), reading.sequence) == (160, "2026-11-24T08:00:00")
+    assert reading.taken_at == datetime(2026, 11, 24, tzinfo=UTC)
+    second.status("idle")
+    assert second.session.memory["unkept"] == []
+
+
+def test_a_spoilt_memory_does_no_harm(radio, start):
+    peripheral = cuff(radio)
+    bench = start(peripheral, memory={"unkept": [1, ["x"], ["blood_pressure", {"systolic": ["x", "y"]}, 1, 2, [], ""]]})
+    bench.status("idle")
+
+
+def test_an_absent_device_is_unavailable(radio, device_bench):
+    nobody = DeviceInfo(device_id="ble-C0:00:00:00:00:99", name="gone", address="C0:00:00:00:00:99")
+    bench = device_bench(Cuff, radio.settings.model_copy(update={"search_seconds": 0.3}), device=nobody)
+    assert isinstance(bench.ended(), DeviceUnavailable)
+
+
+def test_no_radio_is_unavailable(radio, device_bench):
+    settings = radio.settings.model_copy(update={"radio": "tcp-client:127.0.0.1:1"})
+    assert "Bluetooth" in device_bench(Cuff, settings).ended().sentence.en
+
+
+def test_a_device_of_another_sort_is_told(radio, start):
+    peripheral = Peripheral(radio, 0x1810, {0x2A1C: Value(0x2A1C, "indicate")})
+    assert "not give such readings" in start(peripheral).ended().sentence.en
+
+
+def test_a_flood_ends_the_connection_with_a_sentence(radio, start):
+    peripheral = Peripheral(radio, 0x1810, {0x2A35: Value(0x2A35, "notify")})
+    bench = start(peripheral)
+    bench.status("idle")
+    for _ in range(3):
+        peripheral.send(0x2A35, *[frame(at=datetime(2026, 11, 24, 8, 1))] * 500)
+    assert "far more" in bench.ended().sentence.en
+
+
+@pytest.mark.parametrize("when", ["searching", "connected", "measuring"])
+def test_it_lets_go_when_it_is_cancelled(radio, start, when):
+    peripheral = cuff(radio)
+    threads = threading.active_count()
+    if when == "searching":
+        peripheral.vanish()
+    bench = start(peripheral)
+    if when != "searching":
+        bench.status("idle")
+    if when == "measuring":
+        peripheral.send(0x2A36, bytes.fromhex("008e00" + NAN + NAN))
+        bench.status("measuring")
+    bench.cancel(timeout=3.0)
+    radio.do(peripheral.alone())
+    assert threading.active_count() <= threads + 1
+
+
+def test_discovery_finds_devices_of_its_sort_once(radio):
+    peripheral = cuff(radio)
+    other = Peripheral(radio, 0x1809, {0x2A1C: Value(0x2A1C, "indicate")})
+
+    async def look(reader, seconds):
+        found = []
+        try:
+            async with asyncio.timeout(seconds):
+                async for device in reader.discover(radio.settings):
+                    found.append(device)
+        except TimeoutError:
+            pass
+        return found
+
+    [found] = asyncio.run(look(Cuff, 0.5))
+    assert (found.address, found.device_id) == (peripheral.address, f"ble-{peripheral.address}")
+    assert found.name == "Virtual"
+    assert found.kinds == ("blood_pressure",)
+    [thermometer] = asyncio.run(look(Thermometer, 0.5))
+    assert thermometer.address == other.address
+
+
+def test_discovery_without_bluetooth_finds_nothing():
+    async def look():
+        return [device async for device in Cuff.discover(BluetoothSettings(radio="tcp-client:127.0.0.1:1"))]
+
+    assert asyncio.run(look()) == []

@@ -1,0 +1,284 @@
+"""A glucose meter on the virtual radio: which records are asked for, and that each comes once."""
+# ruff: noqa: DTZ001 - a device's clock names no zone
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+import teleconsult_vitals_bluetooth.meter as module
+from peripherals import Peripheral, Value, device, stamp
+from teleconsult_vitals_bluetooth.ieee11073 import encode_sfloat
+from teleconsult_vitals_bluetooth.meter import Meter
+
+from teleconsult.plugin_api import ReadingFlag
+
+NOW = datetime(2026, 11, 24, 0, 1, 30, tzinfo=UTC)
+BASE = datetime(2026, 11, 20, 8, 0)
+FASTING = 3
+
+
+def record(sequence, value="0.0052", *, unit=4, status=None, context=False, kind=0x11, offset=None, at=None):
+    flags = (0 if value is None else 2 | unit) | (8 if status is not None else 0) | (16 if context else 0)
+    flags |= 0 if offset is None else 1
+    at = at or BASE + timedelta(hours=sequence)
+    return b"".join(
+        (
+            bytes([flags]),
+            sequence.to_bytes(2, "little"),
+            stamp(at),
+            b"" if offset is None else offset.to_bytes(2, "little", signed=True),
+            b"" if value is None else encode_sfloat(Decimal(value)) + bytes([kind]),
+            b"" if status is None else status.to_bytes(2, "little"),
+        )
+    )
+
+
+class VirtualMeter(Peripheral):
+    """A meter that answers its record access control point as the profile says."""
+
+    def __init__(self, radio, **memory):
+        self.records = dict(memory.pop("records", {}))
+        self.contexts = dict(memory.pop("contexts", {}))
+        self.supports = {"01", "03", "06"}
+        self.requests = []
+        self.stop_after = None
+        values = {
+            0x2A18: Value(0x2A18, "notify"),
+            0x2A34: Value(0x2A34, "notify"),
+            0x2A52: Value(0x2A52, "write indicate"),
+        }
+        values[0x2A52].on_write = self.asked
+        super().__init__(radio, 0x1808, values)
+
+    def asked(self, request):
+        self.requests.append(request.hex())
+        operator = request[1:2].hex()
+        if request[0] != 1:
+            return
+        if operator not in self.supports:
+            self.soon((0x2A52, b"\x06\x00\x01\x04"))
+            return
+        numbers = sorted(self.records)
+        if operator == "03":
+            first = int.from_bytes(request[3:5], "little")
+            numbers = [number for number in numbers if number >= first]
+        elif operator == "06":
+            numbers = numbers[-1:]
+        frames = []
+        for number in numbers[: self.stop_after]:
+            frames.append((0x2A18, self.records[number]))
+            if number in self.contexts:
+                frames.append((0x2A34, self.contexts[number]))
+        if self.stop_after is None:
+            frames.append((0x2A52, b"\x06\x00\x01" + (b"\x01" if numbers else b"\x06")))
+        self.soon(*frames)
+
+    async def sent(self):
+        """Wait until everything that was asked for has gone out."""
+        async with asyncio.timeout(5):
+            while self._task is None:
+                await asyncio.sleep(0.01)
+            await self._task
+
+    async def asked_for(self, request):
+        """Wait until a reader asks for this."""
+        async with asyncio.timeout(5):
+            while request not in self.requests:
+                await asyncio.sleep(0.01)
+
+
+def context(sequence, meal):
+    return b"\x02" + sequence.to_bytes(2, "little") + bytes([meal])
+
+
+@pytest.fixture
+def start(radio, device_bench):
+    def begin(meter, **more):
+        return device_bench(Meter, radio.settings, device=device(meter), clock=lambda: NOW, **more)
+
+    return begin
+
+
+def told(bench, words):
+    while words not in (sentence := bench.status().sentence.en):
+        pass
+    return sentence
+
+
+def numbers(bench, count):
+    return [int(bench.reading("glucose").sequence.split("@")[0]) for _ in range(count)]
+
+
+def nothing_more(bench):
+    assert not [value for value in bench.session.sent.queue if hasattr(value, "components")]
+
+
+def test_stored_records_are_fetched_exactly_once_across_restarts(radio, start):
+    meter = VirtualMeter(radio, records={n: record(n) for n in range(5)})
+    first = start(meter)
+    assert numbers(first, 5) == [0, 1, 2, 3, 4]
+    assert told(first, "fetched") == "5 stored readings were fetched."
+    assert first.session.memory["last_record"] == 4
+    first.cancel()
+    meter.records |= {n: record(n) for n in (5, 6)}
+    second = start(meter, memory=first.session.memory)
+    assert numbers(second, 2) == [5, 6]
+    told(second, "2 stored readings")
+    second.command("fetch")
+    told(second, "no new stored readings")
+    nothing_more(second)
+    assert meter.requests == ["0101", "0103010500", "0103010700", "0106"]
+
+
+def test_a_record_is_not_passed_before_the_node_has_it(radio, start):
+    meter = VirtualMeter(radio, records={n: record(n) for n in range(3)})
+    bench = start(meter, memory={"last_record": 0})
+    bench.session.refuse_readings = True
+    bench.ended()
+    assert bench.session.memory["last_record"] == 0
+    assert not bench.session.memory.get("unkept")
+    again = start(meter, memory=bench.session.memory)
+    assert numbers(again, 2) == [1, 2]
+
+
+def test_a_new_measurement_comes_by_itself(radio, start):
+    meter = VirtualMeter(radio)
+    bench = start(meter)
+    told(bench, "no new")
+    meter.send(0x2A18, record(9, "0.0061"))
+    reading = bench.reading("glucose")
+    assert reading.value("glucose") == Decimal("6.10")
+    assert reading.components[0].as_given == "0.0061 mol/L"
+    assert bench.status("idle").sentence.en.startswith("Ready")
+    assert bench.session.memory["last_record"] == 9
+
+
+def test_kilograms_a_litre_are_converted(radio, start):
+    meter = VirtualMeter(radio, records={1: record(1, "0.00099", unit=0)})
+    assert start(meter).reading().value("glucose") == Decimal("5.50")
+
+
+def test_only_the_context_makes_it_a_fasting_one(radio, start):
+    meter = VirtualMeter(
+        radio,
+        records={1: record(1, context=True), 2: record(2, context=True), 3: record(3)},
+        contexts={1: context(1, FASTING), 2: context(2, 1)},
+    )
+    bench = start(meter)
+    readings = [bench.reading() for _ in range(3)]
+    assert [r.value("fasting_glucose") is not None for r in readings] == [True, False, False]
+    assert readings[0].raw == (meter.records[1] + meter.contexts[1]).hex()
+
+
+def test_a_new_measurement_waits_for_its_context(radio, start, monkeypatch):
+    monkeypatch.setattr(module, "FOR_CONTEXT", 0.2)
+    meter = VirtualMeter(radio)
+    bench = start(meter)
+    told(bench, "no new")
+    meter.send(0x2A18, record(1, context=True))
+    meter.send(0x2A34, context(1, FASTING))
+    assert bench.reading().value("fasting_glucose") == Decimal("5.20")
+    meter.send(0x2A18, record(2, context=True))
+    assert bench.reading().value("glucose") == Decimal("5.20")
+
+
+def test_a_meter_that_counts_anew_is_read_from_its_beginning(radio, start):
+    meter = VirtualMeter(radio, records={n: record(n) for n in range(2)})
+    bench = start(meter, memory={"last_record": 500})
+    assert numbers(bench, 2) == [0, 1]
+    told(bench, "2 stored")
+    assert bench.session.memory["last_record"] == 1
+
+
+def test_a_meter_that_hands_over_only_everything(radio, start):
+    meter = VirtualMeter(radio, records={n: record(n) for n in range(4)})
+    meter.supports = {"01"}
+    bench = start(meter, memory={"last_record": 1})
+    assert numbers(bench, 2) == [2, 3]
+    told(bench, "2 stored")
+    nothing_more(bench)
+
+
+def test_a_transfer_that_breaks_off_goes_on_the_next_time(radio, start):
+    meter = VirtualMeter(radio, records={n: record(n) for n in range(6)})
+    meter.stop_after = 4
+    bench = start(meter)
+    radio.do(meter.sent())
+    meter.hang_up()
+    assert numbers(bench, 4) == [0, 1, 2, 3]
+    bench.ended()
+    meter.stop_after = None
+    assert numbers(start(meter, memory=bench.session.memory), 2) == [4, 5]
+
+
+def test_a_transfer_that_stands_still_is_stopped_and_told(radio, start, monkeypatch):
+    monkeypatch.setattr(module, "BETWEEN_RECORDS", 0.2)
+    meter = VirtualMeter(radio, records={n: record(n) for n in range(6)})
+    meter.stop_after = 2
+    bench = start(meter)
+    assert numbers(bench, 2) == [0, 1]
+    assert bench.status("failed").sentence.zh
+    radio.do(meter.asked_for("0300"))
+
+
+def test_a_malformed_record_is_dropped_and_the_others_come(radio, start):
+    meter = VirtualMeter(radio, records={0: record(0), 1: record(1)[:8], 2: record(2)})
+    bench = start(meter)
+    assert "unreadable" in bench.status("failed").sentence.en
+    assert numbers(bench, 2) == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("status", "value", "words"),
+    [(1 << 5, None, "上限"), (1 << 6, None, "下限"), (1 << 2, None, "采血量"), (1 << 9, None, "试纸"),
+     (1 << 8, "0.005", "温度"), (1 << 10, "0.005", "故障"), (None, None, "未给出结果")],
+)  # fmt: skip
+def test_what_is_no_result_is_a_sentence_and_is_passed_by(radio, start, status, value, words):
+    meter = VirtualMeter(radio, records={3: record(3, value, status=status)})
+    bench = start(meter)
+    assert words in bench.status("failed").sentence.zh
+    nothing_more(bench)
+    meter.records[4] = record(4)
+    meter.send(0x2A18, meter.records[4])
+    assert numbers(bench, 1) == [4]
+    bench.cancel()
+    told(start(meter, memory=bench.session.memory), "no new")
+
+
+def test_what_is_no_result_is_told_once(radio, start):
+    meter = VirtualMeter(radio, records={3: record(3, None)})
+    bench = start(meter)
+    bench.status("failed")
+    radio.do(meter.sent())
+    bench.command("fetch")
+    told(bench, "no new")
+
+
+def test_marks(radio, start):
+    meter = VirtualMeter(
+        radio,
+        records={
+            1: record(1, kind=0x4A),
+            2: record(2, status=1),
+            3: record(3, status=1 << 11),
+            4: record(4, offset=-60),
+            5: record(5, at=datetime(2019, 1, 1)),
+        },
+    )
+    bench = start(meter)
+    one, two, three, four, five = (bench.reading() for _ in range(5))
+    assert one.flags == (ReadingFlag.CONTROL_SOLUTION,)
+    assert two.flags == (ReadingFlag.LOW_BATTERY,)
+    assert (three.flags, three.taken_at) == ((ReadingFlag.CLOCK_NOT_SET,), None)
+    assert four.taken_at == datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
+    assert (five.flags, five.taken_at) == ((ReadingFlag.CLOCK_NOT_SET,), None)
+
+
+def test_a_meter_that_refuses_says_so(radio, start):
+    meter = VirtualMeter(radio)
+    meter.all[0x2A52].refuse = 0x80
+    bench = start(meter)
+    told(bench, "does not hand over")
+    meter.send(0x2A18, record(1))
+    assert numbers(bench, 1) == [1]

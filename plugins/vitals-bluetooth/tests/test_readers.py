@@ -1,0 +1,239 @@
+"""Oximeter, thermometer, scale and strap on the virtual radio. What holds for all readers is in test_cuff."""
+# ruff: noqa: DTZ001 - a device's clock names no zone
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+import teleconsult_vitals_bluetooth as plugin
+from peripherals import Peripheral, Value, device, stamp
+from teleconsult_vitals_bluetooth.ieee11073 import Special, encode_sfloat
+from teleconsult_vitals_bluetooth.oximeter import Oximeter
+from teleconsult_vitals_bluetooth.scale import Scale
+from teleconsult_vitals_bluetooth.settings import BluetoothSettings
+from teleconsult_vitals_bluetooth.strap import Strap
+from teleconsult_vitals_bluetooth.thermometer import Thermometer
+
+from teleconsult.plugin_api import ReadingFlag
+
+NOW = datetime(2026, 11, 24, 0, 1, 30, tzinfo=UTC)
+LOCAL = datetime(2026, 11, 24, 8, 1)
+
+
+def sfloats(*values):
+    return b"".join(encode_sfloat(value if isinstance(value, Special) else Decimal(value)) for value in values)
+
+
+@pytest.fixture
+def start(radio, device_bench):
+    def begin(reader, peripheral, **more):
+        return device_bench(reader, radio.settings, device=device(peripheral), clock=lambda: NOW, **more)
+
+    return begin
+
+
+def test_hooks_keep_to_the_specification(plugin_hooks):
+    hooks = plugin_hooks(plugin)
+    assert hooks.describe_plugin().settings is BluetoothSettings
+    [readers] = hooks.register_device_readers()
+    assert [reader.key for reader in readers] == ["cuff", "oximeter", "thermometer", "meter", "scale", "strap"]
+    assert all(reader.title.zh for reader in readers)
+
+
+def test_settings_refuse_what_cannot_be():
+    for wrong in ({"timezone": "Asia/Nowhere"}, {"timezone": "../etc"}, {"user_index": 255}, {"search_seconds": 0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            BluetoothSettings(**wrong)
+
+
+# Thermometer
+
+
+def thermometer(radio):
+    return Peripheral(radio, 0x1809, {0x2A1C: Value(0x2A1C, "indicate"), 0x2A1E: Value(0x2A1E, "notify")})
+
+
+def test_a_temperature(radio, start):
+    peripheral = thermometer(radio)
+    bench = start(Thermometer, peripheral)
+    peripheral.send(0x2A1E, bytes.fromhex("005e0100ff"))
+    assert "35.0 °C" in bench.status("measuring").sentence.zh
+    peripheral.send(0x2A1C, bytes.fromhex("066c0100ff") + stamp(LOCAL) + b"\x03")
+    reading = bench.reading("body_temperature")
+    assert reading.value("body_temperature") == Decimal("36.4")
+    assert reading.taken_at == datetime(2026, 11, 24, 0, 1, tzinfo=UTC)
+
+
+def test_fahrenheit_is_converted_and_kept(radio, start):
+    peripheral = thermometer(radio)
+    bench = start(Thermometer, peripheral)
+    peripheral.send(0x2A1C, bytes.fromhex("01d90300ff"))
+    [temperature] = bench.reading().components
+    assert (temperature.value, temperature.unit, temperature.as_given) == (Decimal("36.94"), "Cel", "98.5 [degF]")
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [("00ffff7f00", "体温测量失败"), ("00feff7f00", "上限"), ("0002008000", "下限"), ("00ffff7e7f", "无法识别")],
+)
+def test_no_temperature_is_a_sentence(radio, start, frame, words):
+    peripheral = thermometer(radio)
+    bench = start(Thermometer, peripheral)
+    peripheral.send(0x2A1C, bytes.fromhex(frame))
+    assert words in bench.status("failed").sentence.zh
+    peripheral.send(0x2A1C, bytes.fromhex("006c0100ff"))
+    assert bench.reading().value("body_temperature") == Decimal("36.4")
+
+
+# Scale
+
+
+def scale(radio, *numbers):
+    numbers = numbers or (0x2A9D,)
+    return Peripheral(radio, 0x181D, {number: Value(number, "indicate") for number in numbers})
+
+
+def test_a_weight(radio, start):
+    peripheral = scale(radio)
+    bench = start(Scale, peripheral)
+    peripheral.send(0x2A9D, b"\x0e\xb4\x37" + stamp(LOCAL) + b"\x01\xf5\x00\x96\x06")
+    reading = bench.reading("body_weight")
+    assert reading.value("body_weight") == Decimal("71.300")
+    assert reading.sequence == "2026-11-24T08:01:00/1"
+    peripheral.send(0x2A9D, b"\x00\xff\xff")
+    assert "称重失败" in bench.status("failed").sentence.zh
+    peripheral.send(0x2A9D, b"\x01\x46\x3c")
+    assert bench.reading().components[0].as_given == "154.30 [lb_av]"
+
+
+def test_a_scale_with_body_composition_alone_gives_its_weight_once(radio, start):
+    peripheral = scale(radio, 0x2A9C)
+    bench = start(Scale, peripheral)
+    peripheral.send(
+        0x2A9C, bytes.fromhex("0610f400") + stamp(LOCAL) + b"\x01", bytes.fromhex("0414ffff" + "01" + "b437")
+    )
+    reading = bench.reading("body_weight")
+    assert reading.value("body_weight") == Decimal("71.300")
+    assert reading.sequence == "2026-11-24T08:01:00/1"
+
+
+def test_a_scale_with_both_gives_one_weight(radio, start):
+    peripheral = scale(radio, 0x2A9C, 0x2A9D)
+    bench = start(Scale, peripheral)
+    peripheral.send(0x2A9C, bytes.fromhex("0004f400b437"))
+    peripheral.send(0x2A9D, bytes.fromhex("00b837"))
+    assert bench.reading().value("body_weight") == Decimal("71.320")
+
+
+# Strap
+
+
+def test_heart_rates_are_a_stream(radio, start):
+    peripheral = Peripheral(radio, 0x180D, {0x2A37: Value(0x2A37, "notify")})
+    bench = start(Strap, peripheral)
+    peripheral.send(0x2A37, b"\x04\x48")
+    assert "皮肤" in bench.status("failed").sentence.zh
+    peripheral.send(0x2A37, b"\x16\x48\x40\x03")
+    reading = bench.reading("heart_rate")
+    assert reading.value("heart_rate") == 72
+    assert reading.continuous
+    assert reading.taken_at == NOW
+    assert bench.status("measuring").sentence.zh
+
+
+def test_a_fast_stream_is_thinned_out(radio, start):
+    peripheral = Peripheral(radio, 0x180D, {0x2A37: Value(0x2A37, "notify")})
+    bench = start(Strap, peripheral)
+    bench.status("idle")
+    for _ in range(4):
+        peripheral.send(0x2A37, *[bytes((0, 60 + n)) for n in range(50)])
+    bench.reading()
+    peripheral.hang_up()
+    bench.ended()
+    left = list(bench.session.sent.queue)
+    assert sum(hasattr(value, "components") for value in left) <= 2
+
+
+# Oximeter
+
+
+def oximeter(radio, *, features="0000", racp=False):
+    values = {
+        0x2A5E: Value(0x2A5E, "indicate"),
+        0x2A5F: Value(0x2A5F, "notify"),
+        0x2A60: Value(0x2A60, "read", bytes.fromhex(features)),
+    }
+    if racp:
+        values[0x2A52] = Value(0x2A52, "write indicate")
+    return Peripheral(radio, 0x1822, values)
+
+
+def test_a_spot_check(radio, start):
+    peripheral = oximeter(radio)
+    bench = start(Oximeter, peripheral)
+    peripheral.send(0x2A5E, b"\x07" + sfloats(97, 61) + stamp(LOCAL) + b"\xc0\x01" + b"\x20\x00\x00")
+    reading = bench.reading("spo2")
+    assert (reading.value("spo2"), reading.value("pulse_rate")) == (97, 61)
+    assert set(reading.flags) == {ReadingFlag.ESTIMATED, ReadingFlag.LOW_SIGNAL}
+    assert not reading.continuous
+    peripheral.send(0x2A5E, b"\x11" + sfloats(96, Special.NAN) + stamp(datetime(2016, 1, 1)))
+    reading = bench.reading("spo2")
+    assert (reading.value("pulse_rate"), reading.taken_at) == (None, None)
+    assert reading.flags == (ReadingFlag.CLOCK_NOT_SET,)
+
+
+def test_the_stream(radio, start):
+    peripheral = oximeter(radio)
+    bench = start(Oximeter, peripheral)
+    peripheral.send(0x2A5F, b"\x00" + sfloats(98, 70))
+    reading = bench.reading("spo2")
+    assert reading.continuous
+    assert (reading.value("spo2"), reading.taken_at) == (98, NOW)
+    assert "正在测量" in bench.status("measuring").sentence.zh
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (b"\x08" + sfloats(98, 70) + b"\x00\x08\x00", "手指"),
+        (b"\x08" + sfloats(98, 70) + b"\x02\x00\x00", "故障"),
+        (b"\x04" + sfloats(98, 70) + b"\x00\x04", "演示"),
+        (b"\x04" + sfloats(98, 70) + b"\x00\x80", "信号"),
+        (b"\x00" + sfloats(Special.NAN, Special.NAN), "信号"),
+        (b"\x00" + sfloats(98), "无法识别"),
+    ],
+)
+def test_no_saturation_is_a_sentence(radio, start, frame, words):
+    peripheral = oximeter(radio)
+    bench = start(Oximeter, peripheral)
+    peripheral.send(0x2A5F, frame)
+    assert words in bench.status("failed").sentence.zh
+    peripheral.send(0x2A5F, b"\x00" + sfloats(98, 70))
+    assert bench.reading().value("spo2") == 98
+
+
+def test_stored_spot_checks_are_fetched_once(radio, start):
+    peripheral = oximeter(radio, features="0c00", racp=True)
+    frames = [b"\x01" + sfloats(90 + n, 61) + stamp(datetime(2026, 11, 20 + n)) for n in range(3)]
+    answer = (0x2A52, bytes.fromhex("06000101"))
+    peripheral.all[0x2A52].on_write = lambda _: peripheral.soon(*[(0x2A5E, frame) for frame in frames], answer)
+    bench = start(Oximeter, peripheral)
+    assert [bench.reading().value("spo2") for _ in range(3)] == [90, 91, 92]
+    assert "3" in bench.status("idle").sentence.en
+    bench.cancel()
+    frames.append(b"\x01" + sfloats(93, 61) + stamp(datetime(2026, 11, 23)))
+    again = start(Oximeter, peripheral, memory=bench.session.memory)
+    assert again.reading().value("spo2") == 93
+    again.status("idle")
+    again.command("fetch")
+    told = again.status("idle")
+    while "no new" not in told.sentence.en:
+        told = again.status("idle")
+
+
+def test_an_oximeter_that_stores_nothing_says_so(radio, start):
+    peripheral = oximeter(radio)
+    bench = start(Oximeter, peripheral)
+    bench.status("idle")
+    bench.command("fetch")
+    assert "不存储" in bench.status("idle").sentence.zh
