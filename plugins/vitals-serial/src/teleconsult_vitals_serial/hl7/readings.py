@@ -1,0 +1,201 @@
+"""Turns the observations of a message into readings, or into a sentence why not. Pure.
+
+Numbers of one OBR that belong together (systolic and diastolic) are one reading. Abnormal flags of the analyser
+are left alone: whether a value is out of range is said by teleconsult, by one rule for all devices.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+from teleconsult.plugin_api import ReadingFlag, Text
+from teleconsult_vitals_serial.hl7.coding import Coding, Item, fits, ucum
+from teleconsult_vitals_serial.hl7.message import Header, Observation, Results
+
+AHEAD = timedelta(minutes=5)
+BEHIND = timedelta(days=1)
+"""A message whose own time is further off than these comes from a device whose clock cannot be believed."""
+OLDEST = timedelta(days=366)
+MOST_RAW = 2048
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:\.(\d{1,6})\d*)?([+-]\d{4})?", re.ASCII)
+
+TAKEN = ("F", "C", "P", "")
+"""Observation status: final, corrected, preliminary. Simple devices leave it empty and mean final."""
+TAKEN_BACK = ("D", "W")
+
+
+@dataclass
+class Ready:
+    """A reading as `session.reading` takes it."""
+
+    kind: str
+    values: dict[str, tuple[Decimal, str]]
+    sequence: str
+    taken_at: datetime | None
+    flags: tuple[ReadingFlag, ...]
+    raw: bytes
+
+
+@dataclass
+class Sorted:
+    """What a message came to. `refused` holds one sentence for each result that should have become a reading."""
+
+    ready: list[Ready] = field(default_factory=list)
+    refused: list[Text] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    """Names of results that nobody here asked for."""
+    cannot_be_had: list[str] = field(default_factory=list)
+    """Names of results that the analyser says it cannot obtain, or has not obtained yet."""
+
+
+@dataclass
+class _Known:
+    """An observation whose code is known, with its number."""
+
+    item: Item
+    number: Decimal
+    unit: str
+    observation: Observation
+
+
+def sort_results(results: Results, coding: Coding, zone: timezone, now: datetime) -> Sorted:
+    """Sort a message's observations into readings, refusals and what is not for us."""
+    found = Sorted()
+    groups: dict[int, list[_Known]] = {}
+    for observation in results.observations:
+        item = coding.item(observation.codes)
+        if item is None:
+            found.unknown.append(observation.name)
+        elif observation.status in TAKEN_BACK:
+            found.refused.append(_taken_back(observation.name))
+        elif observation.status not in TAKEN:
+            found.cannot_be_had.append(observation.name)
+        elif isinstance(known := _number(item, observation), Text):
+            found.refused.append(known)
+        else:
+            groups.setdefault(observation.order, []).append(known)
+    for group in groups.values():
+        for kind, members in _gather(group):
+            if kind == "blood_pressure" and not {"systolic", "diastolic"} <= members.keys():
+                found.refused.append(_HALF_PRESSURE)
+            elif kind == "spo2" and "spo2" not in members:
+                found.refused.append(_NO_SPO2)
+            else:
+                found.ready.append(_ready(kind, members, results, zone, now))
+    return found
+
+
+def _number(item: Item, observation: Observation) -> _Known | Text:
+    if not _NUMBER.fullmatch(observation.value) or len(observation.value) > 12:
+        return _no_number(observation.name)
+    unit = next((known for word in observation.units if (known := ucum(word))), None)
+    if not observation.units and item.unit:
+        unit = item.unit
+    if unit is None or not fits(item.component, unit):
+        return _no_unit(observation.name)
+    return _Known(item, Decimal(observation.value), unit, observation)
+
+
+def _gather(group: list[_Known]) -> Iterable[tuple[str, dict[str, _Known]]]:
+    """Numbers that belong together. A number that comes a second time begins a new reading."""
+    kinds = {known.item.kind for known in group}
+    host = next((kind for kind in ("blood_pressure", "spo2") if kind in kinds), None)
+    open_: dict[str, dict[str, _Known]] = {}
+    done: list[tuple[str, dict[str, _Known]]] = []
+    for known in group:
+        kind, component = known.item.kind, known.item.component
+        if kind == "heart_rate" and host:
+            kind, component = host, "pulse_rate"
+        members = open_.setdefault(kind, {})
+        if component in members or (kind == "glucose" and members):
+            done.append((kind, members))
+            members = open_[kind] = {}
+        members[component] = known
+    return [*done, *open_.items()]
+
+
+def _ready(kind: str, members: dict[str, _Known], results: Results, zone: timezone, now: datetime) -> Ready:
+    observations = [known.observation for known in members.values()]
+    first = observations[0]
+    taken_at, believed = _taken_at(first, results.header, zone, now)
+    flags = {
+        ReadingFlag.CLOCK_NOT_SET: not believed,
+        ReadingFlag.CONTROL_SOLUTION: results.control,
+        ReadingFlag.ESTIMATED: any(observation.status == "P" for observation in observations),
+    }
+    return Ready(
+        kind=kind,
+        values={component: (known.number, known.unit) for component, known in members.items()},
+        sequence=_sequence(first, results.header),
+        taken_at=taken_at,
+        flags=tuple(flag for flag, holds in flags.items() if holds),
+        raw=b"\r".join(observation.raw for observation in observations)[:MOST_RAW],
+    )
+
+
+def _sequence(observation: Observation, header: Header) -> str:
+    """What a repeat of the message repeats. Counters of control ids start again, so the device's time is in it."""
+    time = observation.observed or header.sent
+    parts = (header.application, header.control_id, str(observation.order), observation.set_id, time)
+    text = "/".join(parts)
+    return text if len(text) <= 100 else f"{text[:60]}#{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+def _taken_at(observation: Observation, header: Header, zone: timezone, now: datetime) -> tuple[datetime | None, bool]:
+    """When it was measured, and whether the device's clock can be believed. (None, True) if it told no time."""
+    taken, sent = parse_time(observation.observed, zone), parse_time(header.sent, zone)
+    if sent is not None and not now - BEHIND <= sent <= now + AHEAD:
+        return None, False
+    if taken is not None and not now - OLDEST <= taken <= now + AHEAD:
+        return None, False
+    return taken, True
+
+
+def parse_time(text: str, zone: timezone) -> datetime | None:
+    """An HL7 time as UTC; None if it is none, or says less than the minute."""
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, fraction, offset = match.groups()
+    if offset:
+        minutes = int(offset[1:3]) * 60 + int(offset[3:])
+        if minutes >= 24 * 60:
+            return None
+        zone = timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
+    try:
+        micro = int((fraction or "0").ljust(6, "0"))
+        moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0), micro, zone)
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+_HALF_PRESSURE = Text(
+    en="A blood pressure needs systolic and diastolic.", zh="血压结果不完整，需同时有收缩压和舒张压。"
+)
+_NO_SPO2 = Text(en="A pulse rate of an oximeter came without SpO2.", zh="血氧仪只发送了脉率，缺少血氧饱和度。")
+
+
+def _no_number(name: str) -> Text:
+    name = name[:40]
+    return Text(en=f"{name}: the result is no number.", zh=f"{name}：结果不是数值。")
+
+
+def _no_unit(name: str) -> Text:
+    name = name[:40]
+    return Text(en=f"{name}: the unit is missing or does not fit.", zh=f"{name}：单位缺失或不适用。")
+
+
+def _taken_back(name: str) -> Text:
+    name = name[:40]
+    return Text(
+        en=f"{name}: the analyser took a result back. Nothing was deleted; check the earlier reading.",
+        zh=f"{name}：检验仪撤回了结果。系统未删除任何数据，请核对之前的测量值。",
+    )

@@ -1,0 +1,291 @@
+"""Reads a Nonin oximeter on a serial port. What its bytes mean is `nonin`; how a port is read is `ports`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+from teleconsult.plugin_api import DeviceInfo, DeviceReader, DeviceSession, DeviceState, ReadingFlag, Text
+from teleconsult_vitals_serial.nonin.commands import GET_TIME, ClockAnswers, select_format, set_time
+from teleconsult_vitals_serial.nonin.frames import FRAMES_PER_SECOND, Counts, Detector, Found, Packet, Second, SpotCheck
+from teleconsult_vitals_serial.nonin.pacing import Pacer
+from teleconsult_vitals_serial.nonin.values import (
+    Contact,
+    Measurement,
+    StoredMeasurement,
+    plethysmogram,
+    read_packet,
+    read_second,
+    read_spot_check,
+)
+from teleconsult_vitals_serial.ports import SerialPort, discover_ports, find_port
+from teleconsult_vitals_serial.settings import SerialSettings
+
+SWITCH_ON = Text(
+    en="Nothing comes from the oximeter. Switch it on and put the finger in.",
+    zh="未收到血氧仪数据。请开机并将手指放入。",
+)
+NOT_UNDERSTOOD = Text(
+    en="The oximeter is not understood. Check its data format and speed in the settings.",
+    zh="无法识别血氧仪数据，请检查设置中的数据格式和波特率。",
+)
+MEASURING = Text(en="Measuring. Keep the hand still.", zh="正在测量，请保持手部不动。")
+PUT_FINGER_IN = Text(en="Put the finger in.", zh="请将手指放入。")
+KEEP_STILL = Text(
+    en="Looking for the pulse. Keep still; warm the hand if this goes on.",
+    zh="正在寻找脉搏，请保持不动；如持续无数值，请先暖手。",
+)
+NO_SENSOR = Text(en="The sensor is not connected. Plug it in.", zh="探头未连接，请插好探头。")
+BATTERY_LOW = Text(en="The oximeter's battery is low. Replace it.", zh="血氧仪电量不足，请更换电池。")
+NO_RESULT = Text(
+    en="The oximeter found no value. Warm the hand and measure again.", zh="未测到数值，请暖手后重新测量。"
+)
+KEPT = Text(en="Measured.", zh="测量完成。")
+
+_CONTACT = {
+    Contact.MEASURING: (DeviceState.MEASURING, MEASURING),
+    Contact.SEARCHING: (DeviceState.MEASURING, KEEP_STILL),
+    Contact.NO_FINGER: (DeviceState.IDLE, PUT_FINGER_IN),
+    Contact.NO_SENSOR: (DeviceState.FAILED, NO_SENSOR),
+}
+
+EVERY = timedelta(seconds=1)
+"""How often a reading is given of a stream that has three values a second."""
+SILENT = timedelta(seconds=4)
+NOT_UNDERSTOOD_AFTER = 1200
+"""Bytes without one packet in them: more than two seconds of the fastest format."""
+CLOCK_WAIT = timedelta(seconds=2)
+CLOCK_TOLERANCE = timedelta(seconds=5)
+JUST_NOW = timedelta(minutes=2)
+"""A measurement that is not from memory is sent within a minute of being taken."""
+MOST_HELD = 100
+DISTURBED = 0.03
+"""The part of frames lost within a check that is told to a person."""
+DISTURBED_CHECK = 10 * FRAMES_PER_SECOND
+
+
+class Oximeter(DeviceReader):
+    """One oximeter, of a kind that sends by itself."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("spo2",)
+    waveforms: ClassVar[tuple[str, ...]] = ("plethysmogram",)
+    settings: SerialSettings
+
+    def __init__(self, device: DeviceInfo, settings: SerialSettings | None = None) -> None:
+        super().__init__(device, settings or SerialSettings())
+
+    @classmethod
+    async def discover(cls, settings: SerialSettings | None = None) -> AsyncIterator[DeviceInfo]:
+        """Every serial port."""
+        further = (settings or SerialSettings()).further_ports
+        async for device in discover_ports(further, cls.kinds, cls.waveforms):
+            yield device
+
+    async def run(self, session: DeviceSession) -> None:
+        """Open the port and hand over what comes, until cancelled."""
+        async with SerialPort(find_port(self.device), self.settings.oximeter_baud) as port:
+            await session.status(DeviceState.CONNECTED, PUT_FINGER_IN)
+            await _Conversation(session, port, self.settings).listen()
+
+
+class _Conversation:
+    """One time that the port is open."""
+
+    def __init__(self, session: DeviceSession, port: SerialPort, settings: SerialSettings) -> None:
+        self._session = session
+        self._port = port
+        self._settings = settings
+        self._detector = Detector(settings.oximeter_format.number)
+        self._pacer = Pacer()
+        self._clock = _Clock(session)
+        self._told: tuple[DeviceState, Text] | None = None
+        self._flags: set[ReadingFlag] = set()
+        self._read_at: datetime | None = None
+        self._without_packet = 0
+        self._checked = Counts()
+        self._disturbed: Text | None = None
+
+    async def listen(self) -> None:
+        """Until the port is lost or the reader cancelled."""
+        if self._settings.oximeter_format.number:
+            await self._port.write(select_format(self._settings.oximeter_format.number))
+        await self._port.write(GET_TIME)
+        heard_at = self._session.now()
+        async for data in self._port.chunks():
+            now = self._session.now()
+            if data:
+                heard_at = now
+                await self._take(data, now)
+            elif now - heard_at >= SILENT and self._clock.waits_for_none:
+                # A device that sends finished measurements alone is rightly silent between them.
+                await self._tell(DeviceState.SEARCHING, SWITCH_ON)
+            for stored, arrived in self._clock.due(now):
+                await self._keep(stored, arrived)
+
+    async def _take(self, data: bytes, now: datetime) -> None:
+        if answer := self._clock.answers.feed(data):
+            self._clock.set(answer, now)
+            await self._port.write(set_time(now.astimezone(UTC)))
+        found = self._detector.feed(data)
+        if found:
+            self._without_packet = 0
+            await self._give(found, now)
+            self._check_line()
+            return
+        self._without_packet += len(data)
+        if self._without_packet >= NOT_UNDERSTOOD_AFTER:
+            await self._tell(DeviceState.FAILED, NOT_UNDERSTOOD)
+            if self._detector.format and not self._settings.oximeter_format.number:
+                # Another format was chosen at the device: find out anew.
+                self._detector, self._checked = Detector(), Counts()
+            self._without_packet = 0
+
+    async def _give(self, found: list[Found], now: datetime) -> None:
+        packets = [packet for packet in found if isinstance(packet, Packet)]
+        for packet, index, first_at in self._pacer.place(packets, now) if packets else ():
+            for place, samples in plethysmogram(packet):
+                await self._session.waveform(
+                    "plethysmogram",
+                    FRAMES_PER_SECOND,
+                    samples,
+                    first_at=first_at + timedelta(seconds=place / FRAMES_PER_SECOND),
+                    first_index=index + place,
+                )
+            measurement = read_packet(packet, extended=self._settings.oximeter_extended_average)
+            if measurement:
+                await self._stream(measurement, first_at + timedelta(seconds=len(packet.frames) / FRAMES_PER_SECOND))
+        for each in found:
+            if isinstance(each, Second):
+                await self._stream(read_second(each), now)
+            elif isinstance(each, SpotCheck):
+                self._clock.hold(read_spot_check(each), now)
+
+    async def _stream(self, measurement: Measurement, at: datetime) -> None:
+        """One reading a second of a stream, with the flags of all of that second."""
+        state, sentence = _CONTACT[measurement.contact]
+        if measurement.contact is Contact.MEASURING:
+            sentence = self._disturbed or (BATTERY_LOW if measurement.battery_low else MEASURING)
+        await self._tell(state, sentence)
+        if measurement.contact is not Contact.MEASURING:
+            self._flags.clear()
+            self._read_at = None
+            return
+        self._flags |= measurement.flags
+        # A tenth of slack: three packets are a second, give or take the jitter of their arrival.
+        if self._read_at is not None and timedelta() <= at - self._read_at < 0.9 * EVERY:
+            return
+        await self._read(measurement, taken_at=at, flags=self._flags, continuous=True)
+        self._read_at = at
+        self._flags.clear()
+
+    async def _keep(self, stored: StoredMeasurement, arrived: datetime) -> None:
+        """One finished measurement of a device that measures once."""
+        found = stored.measurement
+        if found.spo2 is None:
+            await self._tell(DeviceState.FAILED, NO_RESULT)
+            return
+        taken_at, clock_flag = self._clock.correct(stored, arrived)
+        flags = {*found.flags, *([clock_flag] if clock_flag else [])}
+        await self._read(found, taken_at=taken_at, sequence=stored.stamp, flags=flags, continuous=False)
+        self._told = None
+        await self._tell(DeviceState.IDLE, BATTERY_LOW if found.battery_low else KEPT)
+
+    async def _read(
+        self,
+        found: Measurement,
+        *,
+        taken_at: datetime | None,
+        flags: Iterable[ReadingFlag],
+        continuous: bool,
+        sequence: str | None = None,
+    ) -> None:
+        assert found.spo2 is not None
+        values: dict[str, tuple[int, str]] = {"spo2": (found.spo2, "%")}
+        if found.pulse_rate is not None:
+            values["pulse_rate"] = (found.pulse_rate, "/min")
+        await self._session.reading(
+            "spo2",
+            values,
+            taken_at=taken_at,
+            sequence=sequence,
+            flags=sorted(flags),
+            continuous=continuous,
+            raw=found.raw,
+        )
+
+    async def _tell(self, state: DeviceState, sentence: Text) -> None:
+        """Say how it goes, once for each change."""
+        if self._told != (state, sentence):
+            self._told = (state, sentence)
+            await self._session.status(state, sentence)
+
+    def _check_line(self) -> None:
+        """Count what was lost over about ten seconds; much of it is said with what is said next."""
+        counts, before = self._detector.counts, self._checked
+        frames, broken = counts.frames - before.frames, counts.broken - before.broken
+        if frames + broken < DISTURBED_CHECK:
+            return
+        self._checked = replace(counts)
+        self._disturbed = None
+        if broken >= DISTURBED * (frames + broken):
+            self._disturbed = Text(
+                en=f"The line is disturbed: {broken} of {frames + broken} parts were lost. Check plug and cable.",
+                zh=f"线路受干扰：{frames + broken} 段数据中丢失 {broken} 段，请检查插头和数据线。",
+            )
+
+
+class _Clock:
+    """The device's clock, for measurements that come with a time.
+
+    The device is asked for its time when the port is opened, and then set to UTC. What it measured by its old
+    clock is corrected by the difference. Measurements wait for the answer at most two seconds.
+    """
+
+    def __init__(self, session: DeviceSession) -> None:
+        self.answers = ClockAnswers()
+        self._asked_at = session.now()
+        self._offset: timedelta | None = None
+        self._held: list[tuple[StoredMeasurement, datetime]] = []
+        self._seen = False
+
+    @property
+    def waits_for_none(self) -> bool:
+        """Whether no finished measurement has come: the device may be switched off."""
+        return not self._seen
+
+    def set(self, device_time: datetime, now: datetime) -> None:
+        """The first answer counts: later ones come from the clock that was set since."""
+        if self._offset is None:
+            self._offset = now - device_time.replace(tzinfo=UTC)
+
+    def hold(self, stored: StoredMeasurement, arrived: datetime) -> None:
+        """Keep a measurement until the clock is known."""
+        self._seen = True
+        self._held.append((stored, arrived))
+
+    def due(self, now: datetime) -> list[tuple[StoredMeasurement, datetime]]:
+        """The measurements whose time can be told now, as well as it ever can, and when they arrived."""
+        if self._offset is None and now - self._asked_at < CLOCK_WAIT and len(self._held) < MOST_HELD:
+            return []
+        due, self._held = self._held, []
+        return due
+
+    def correct(self, stored: StoredMeasurement, arrived: datetime) -> tuple[datetime | None, ReadingFlag | None]:
+        """When it was measured, UTC, and what is to be said about it."""
+        if self._offset is None or stored.device_time is None:
+            return None, ReadingFlag.CLOCK_NOT_SET
+        as_told = stored.device_time.replace(tzinfo=UTC)
+        corrected = as_told + self._offset
+        if abs(self._offset) <= CLOCK_TOLERANCE:
+            corrected = as_told
+        if not stored.from_memory:
+            # Just measured, by the clock before or after it was set: one of the two is now.
+            if abs(arrived - as_told) <= JUST_NOW:
+                return as_told, None
+            if abs(arrived - corrected) > JUST_NOW:
+                return None, ReadingFlag.CLOCK_NOT_SET
+        if corrected > arrived + CLOCK_TOLERANCE:
+            return None, ReadingFlag.CLOCK_NOT_SET
+        return corrected, None if corrected == as_told else ReadingFlag.CLOCK_CORRECTED
