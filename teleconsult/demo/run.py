@@ -13,8 +13,9 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from teleconsult.demo import seed
+from teleconsult.demo import seed, virtual_cuff
 from teleconsult.domain.errors import N_, Unavailable
+from teleconsult.plugin_host.virtual_devices import VirtualRadio
 from teleconsult.services import vehicles
 from teleconsult.services.node import Node
 from teleconsult.settings import NodeKind, Settings
@@ -41,6 +42,8 @@ class Demo:
         self._hub_port = hub_port
         self._vehicle_port = vehicle_port
         self._nodes: list[subprocess.Popen[str]] = []
+        self.radio: VirtualRadio | None = None
+        """The virtual Bluetooth cuff, once it is started."""
 
     def prepare(self) -> str:
         """Make or update both databases and fill them if they are new. Gives the vehicle's key."""
@@ -57,9 +60,17 @@ class Demo:
         return key
 
     def start(self, key: str) -> Addresses:
-        """Start both nodes and wait until they answer. Raises Unavailable when one ends instead."""
+        """Start the Bluetooth cuff and both nodes, and wait until they answer. Raises Unavailable when a node ends."""
+        self.start_radio(key)
         hub = self.start_hub()
         return Addresses(hub, self.start_vehicle(hub, key))
+
+    def start_radio(self, key: str) -> None:
+        """Put the virtual Bluetooth cuff on the air for the vehicle with this key, if one can be had."""
+        settings = Settings(kind=NodeKind.VEHICLE, data_dir=self._folder / "vehicle", vehicle_key=key)
+        vehicle = _node(settings, settings.node_id)
+        self.radio = virtual_cuff.start(vehicle)
+        vehicle.store.close()
 
     def start_hub(self) -> str:
         """Start the hub; gives its address."""
@@ -82,7 +93,7 @@ class Demo:
         ended.wait()
 
     def stop(self) -> None:
-        """Stop both nodes cleanly, the vehicle first."""
+        """Stop both nodes cleanly, the vehicle first, then the cuff."""
         for process in reversed(self._nodes):
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -93,6 +104,8 @@ class Demo:
                 process.kill()
                 process.wait()
         self._nodes.clear()
+        if self.radio:
+            self.radio.stop()
 
     def _launch(self, kind: str, port: int, environment: dict[str, str]) -> str:
         command = [sys.executable, "-m", "teleconsult", kind, "--port", str(port)]
@@ -150,8 +163,10 @@ def run(folder: Path, *, hub_port: int, vehicle_port: int) -> None:
         sys.stdout.write("准备示范数据… Preparing the invented county…\n")
         sys.stdout.flush()
         addresses = demo.start(demo.prepare())
-        sys.stdout.write(_greeting(addresses, folder))
+        sys.stdout.write(_greeting(addresses, folder, demo.radio))
         sys.stdout.flush()
+        if demo.radio:
+            virtual_cuff.take_letters(demo.radio)
         demo.wait()
     except KeyboardInterrupt:
         sys.stdout.write("\n正在停止… Stopping…\n")
@@ -159,7 +174,7 @@ def run(folder: Path, *, hub_port: int, vehicle_port: int) -> None:
         demo.stop()
 
 
-def _greeting(addresses: Addresses, folder: Path) -> str:
+def _greeting(addresses: Addresses, folder: Path, radio: VirtualRadio | None) -> str:
     lines = [
         "",
         f"  枢纽端 hub       {addresses.hub}",
@@ -170,5 +185,11 @@ def _greeting(addresses: Addresses, folder: Path) -> str:
     for login in seed.LOGINS:
         where = "车载端 vehicle" if login.at_vehicle else "枢纽端 hub"
         lines.append(f"  {login.username:<22}  {seed.PASSWORD:<18}  {where}  {login.title}")
+    if radio:
+        lines += [
+            "",
+            f"  蓝牙血压计 Bluetooth cuff: {virtual_cuff.MEASURE} + Enter 测量 measures, "
+            f"{virtual_cuff.DROP} + Enter 测量中断开 loses its link",
+        ]
     lines += ["", f"  数据 data: {folder}   Ctrl-C 停止 stops", "", ""]
     return "\n".join(lines)

@@ -67,9 +67,14 @@ class Served:
 
 
 class TwoNodes:
-    """A hub and a vehicle with an accepted consult that both know. `fill` may add to each node before it starts."""
+    """A hub and a vehicle with an accepted consult that both know. `fill` may add to each node before it starts.
 
-    def __init__(self, folder: Path, fill: Callable[[Node], None] = lambda node: None) -> None:
+    `plugins` are those that the vehicle loads.
+    """
+
+    def __init__(
+        self, folder: Path, fill: Callable[[Node], None] = lambda node: None, plugins: str = "vitals-simulator"
+    ) -> None:
         key, key_hash = make_key(World.vehicle_id)
         shared: dict[str, Any] = {"port": 0, "allow_demo_data": True, "log_level": "info"}
         self.hub_settings = {**shared, "kind": "hub", "data_dir": folder / "hub", "load_plugins": ""}
@@ -78,7 +83,7 @@ class TwoNodes:
             "kind": "vehicle",
             "data_dir": folder / "vehicle",
             "vehicle_key": key,
-            "load_plugins": "vitals-simulator",
+            "load_plugins": plugins,
         }
         self.consult_id = ""
         for settings, node_id in ((self.hub_settings, "hub"), (self.vehicle_settings, World.vehicle_id)):
