@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.wrappers import Response
@@ -26,6 +27,8 @@ from teleconsult.services.attachments import KINDS
 from teleconsult.services.call_pages import CallView, read_call
 from teleconsult.services.consult_views import ConsultView, consult_page, my_consults
 from teleconsult.services.consults import GIVERS, WAYS_OF_CONSENT, RequestInput
+from teleconsult.services.observation_views import PRELIMINARY, STATUS_NAMES
+from teleconsult.services.page_panels import consult_panels
 from teleconsult.services.request_page import request_page
 from teleconsult.services.trends import targets
 
@@ -238,6 +241,7 @@ def consult_html(consult_id: str, *, typed: dict[str, str] | None = None) -> str
     else:
         name = "consult/specialist.html"
     now = node.clock()
+    locale = get_locale()
     return render_template(
         name,
         view=view,
@@ -245,9 +249,10 @@ def consult_html(consult_id: str, *, typed: dict[str, str] | None = None) -> str
         patient=view.patient,
         call=_call(view) if view.full else None,
         layout=_layout(view),
+        panels=consult_panels(node, view, locale.language if locale else "zh"),
         typed=typed or {},
         specialty=_(SPECIALTIES.get(view.consult.specialty, view.consult.specialty)),
-        tiles=[tile(reading) for reading in _newest(view)],
+        tiles=[_tile(reading) for reading in _newest(view)],
         vitals=[vital(reading) for reading in _newest(view)],
         live={
             "readings": list(view.readings),
@@ -286,6 +291,12 @@ def _layout(view: ConsultView) -> str:
     if state in CALLABLE and current_actor().role is Role.SPECIALIST:
         return f"work-{view.mine}"
     return f"{state.value}-{view.consult.pending}"
+
+
+def _tile(reading: dict[str, Any]) -> dict[str, Any]:
+    """A tile that says in words that the vehicle doctor has not accepted the value yet."""
+    waits = reading["status"] == PRELIMINARY
+    return tile(reading) | ({"sentence": _(STATUS_NAMES[PRELIMINARY])} if waits else {})
 
 
 def _newest(view: ConsultView) -> list[dict[str, Any]]:

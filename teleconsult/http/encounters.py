@@ -211,7 +211,7 @@ def _page(
         encounter=page.encounter,
         patient=page.encounter.patient,
         step=asked if asked in STEPS else _first_step(page),
-        tiles=[tile(view) for view in page.readings if view["status"] != "cancelled"],
+        tiles=[_tile(view) for view in page.readings if view["status"] != "cancelled"],
         cancelled=[vital(view) for view in page.readings if view["status"] == "cancelled"],
         empty_tiles=[empty_tile(view) for view in page.previous.values()],
         waiting=sum(view["status"] == "preliminary" for view in page.readings),
@@ -227,6 +227,14 @@ def _page(
         day_of=day,
         tile_label=tile_label,
     )
+
+
+def _tile(view: dict[str, Any]) -> dict[str, Any]:
+    """A tile; one that asks to be accepted says whose value it is taken for."""
+    person = view["patient"]
+    if view["status"] != "preliminary" or not person:
+        return tile(view)
+    return tile(view) | {"sentence": _("For %(name)s, %(age)s", name=person["name"], age=person["age"])}
 
 
 def _first_step(page: EncounterPage) -> str:

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 
 from teleconsult.domain.errors import N_, TeleconsultError, unpack
 from teleconsult.http.security import wants_json
+from teleconsult.services.field_names import NAMED, UNNAMED, first_fault
 
 log = structlog.get_logger(__name__)
 
@@ -40,10 +41,11 @@ def carried_sentence(carried: str) -> str:
 
 
 def validation_sentence(error: ValidationError) -> tuple[str, str | None]:
-    """One sentence for the first thing wrong with a payload, and the field's name."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or None
-    return gettext("“%(field)s” is missing or not usable.", field=field or "?"), field
+    """One sentence for the first thing wrong with a payload, naming the field by its label, and the field's path."""
+    path, label = first_fault(error)
+    if label is None:
+        return gettext(UNNAMED), path
+    return gettext(NAMED, field=gettext(label)), path
 
 
 def init_app(app: Flask) -> None:

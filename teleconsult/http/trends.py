@@ -37,7 +37,7 @@ PERSON = ("person_trends.of_person", "person_trends.print_person")
 CONSULT = ("trends.of_consult", "trends.print_consult")
 """(page, sheet)"""
 
-PRINTED_DAYS = 16
+PRINTED_DAYS = 14
 """So many days with readings fit on one sheet below the curves."""
 
 

@@ -22,6 +22,7 @@ from teleconsult.domain.errors import N_, InvalidInput, NotAllowed, TeleconsultE
 from teleconsult.domain.ids import new_id
 from teleconsult.domain.roles import PEOPLE_ROLES, Actor, Role
 from teleconsult.services import accounts
+from teleconsult.services.field_names import NAMED, UNNAMED, first_fault
 from teleconsult.services.node import Node
 
 log = structlog.get_logger(__name__)
@@ -193,9 +194,8 @@ class PeopleNamespace(Namespace):  # type: ignore[misc]  # the library has no ty
             message = spec.payload.model_validate(payload[0] if payload else {})
             return {"ok": True, **(spec.method(self, caller, message) or {})}
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or None
-            sentence = gettext("“%(field)s” is missing or not usable.", field=where or "?")
+            where, label = first_fault(error)
+            sentence = gettext(NAMED, field=gettext(label)) if label else gettext(UNNAMED)
             return _refusal("invalid", sentence, where)
         except TeleconsultError as error:
             return _refusal(error.code, sentence_of(error), getattr(error, "field", None))

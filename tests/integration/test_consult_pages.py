@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -14,11 +15,14 @@ from sqlmodel import col, select
 from teleconsult.app import create_app
 from teleconsult.domain.consult import Action
 from teleconsult.domain.ids import new_id
+from teleconsult.domain.plugin_state import MemoryPluginStateStore
+from teleconsult.plugin_host import PluginConfig, PluginHost
 from teleconsult.services import chat, invitations
 from teleconsult.services.consults import take_step
 from teleconsult.services.node import Node
 from teleconsult.services.opinions import sign_opinion
 from teleconsult.store.tables import AuditEntry, Consult
+from tests.plugins import install
 from tests.support.consults import OPINION, accepted, add_reading, ask, open_encounter, signed
 from tests.support.pages import csrf, log_in, post
 from tests.support.world import World
@@ -417,3 +421,48 @@ def test_an_invitation_needs_a_call_and_a_specialist(hub: Node) -> None:
         invitations.invite(hub, World.doctor, ask(hub).id, World.colleague.user_id)
     with pytest.raises(Exception, match="choose somebody"):
         invitations.invite(hub, World.doctor, accepted(hub).id, World.administrator.user_id)
+
+
+# -- what plugins add, and what a refusal says --------------------------------------------------------------------
+
+
+def test_a_plugin_s_panel_stands_on_the_pages_of_a_consult(
+    hub: Node, browse: Callable[[str], FlaskClient], tmp_path: Path
+) -> None:
+    config = PluginConfig(only=frozenset({"every_hook"}), paths=(install(tmp_path, "every_hook"),), load_deadline=20)
+    encounter_id = open_encounter(hub)
+    readings = [add_reading(hub, encounter_id), add_reading(hub, encounter_id, "spo2", 97)]
+    add_reading(hub, encounter_id, "spo2", 50, status="preliminary")
+    consult = accepted(hub, encounter_id=encounter_id, observation_ids=readings)
+    hub.plugins = PluginHost(config, MemoryPluginStateStore())
+    hub.plugins.start()
+    try:
+        for username in ("specialist", "doctor"):
+            page = browse(username).get(f"/consults/{consult.id}").text
+            panel = re.search(r'<section class="card plugin-panel".*?</section>', page, re.DOTALL)
+            assert panel is not None, username
+            assert "次数" in panel.group()
+            assert ">2<" in re.sub(r"\s", "", panel.group()), "the two accepted readings"
+        assert "plugin-panel" not in browse("coordinator").get(f"/consults/{consult.id}").text
+    finally:
+        hub.plugins.stop()
+
+
+@pytest.mark.parametrize(
+    ("opinion", "sentence"),
+    [
+        ({"impression": "a", "advice": "b", "refer": "perhaps"}, "建议转诊"),
+        ({"impression": 7, "advice": "b"}, "诊断印象"),
+        ({"impression": "a", "advice": "b", "more": 1}, ""),
+    ],
+)
+def test_a_refusal_names_the_field_by_its_label(
+    hub: Node, browse: Callable[[str], FlaskClient], opinion: dict[str, object], sentence: str
+) -> None:
+    consult, client = accepted(hub), browse("specialist")
+    body = {"opinion": opinion, "revision": 0}
+    answer = client.post(f"/consults/{consult.id}/opinion", json=body, headers=as_json(client))
+    assert answer.status_code == 422
+    said = answer.get_json()["sentence"]
+    assert sentence in said
+    assert not re.search(r"[a-z_.]{3,}", said), "no code word"

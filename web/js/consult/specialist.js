@@ -1,6 +1,7 @@
 /** A consult at the hub: the call, the readings as they come, the record, and the opinion being written. */
 
 import { all, byId, find } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
 import { bindKeys } from "../lib/keys.js";
 import { addTile, showReading } from "../lib/tile.js";
 import { startPanel } from "../call/panel.js";
@@ -51,8 +52,9 @@ function showLive(reading) {
     if (known?.dataset.reading === reading.id) known.remove();
     return;
   }
-  if (known) showReading(known, toTile(reading));
-  else addTile(list, toTile(reading));
+  const shown = { ...toTile(reading), sentence: reading.status === "preliminary" ? t("not yet accepted") : null };
+  if (known) showReading(known, shown);
+  else addTile(list, shown);
   byId("no-readings").hidden = true;
 }
 

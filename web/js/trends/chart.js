@@ -205,7 +205,7 @@ function drawBars(svg, tops, feet, pulse, place) {
       x2: x(top.at),
       y1: y(top.value),
       y2: y(foot.value),
-      "stroke-width": breadth,
+      "stroke-width": top.beyond || foot.beyond ? 2.5 : breadth,
     });
     bar.append(text(titleOf(top.view, `${top.text}/${foot.text}`), {}, "title"));
     svg.append(bar);

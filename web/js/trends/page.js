@@ -6,7 +6,7 @@ import { drawChart, legendOf } from "./chart.js";
 const HEIGHTS = /** @type {Record<string, number>} */ ({ blood_pressure: 300 });
 const HEIGHT = 200;
 /** A sheet's charts are drawn for this many units of width and scaled by the style sheet. */
-const SHEET = { wide: { width: 700, height: 215 }, half: { width: 440, height: 170 } };
+const SHEET = { wide: { width: 760, height: 180 }, half: { width: 440, height: 130 } };
 const KEPT = "trends:pulse";
 
 /** @type {{ since: string | null, until: string, trends: import("./chart.js").Trend[] }} */

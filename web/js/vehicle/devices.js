@@ -28,7 +28,9 @@ function show(device) {
   const sentence = find("[data-part='sentence']", place);
   if (sentence) sentence.textContent = device.sentence?.[language] ?? "";
   const battery = find("[data-part='battery']", place);
-  if (battery && device.battery !== null) battery.textContent = `${device.battery} %`;
+  if (battery && device.battery !== null) {
+    battery.replaceChildren(device.battery_low ? status("warning", t("Battery low: %(percent)s %%", { percent: device.battery })) : `${device.battery} %`);
+  }
 }
 
 /** @param {{ device_id: string, reading: import("./reading.js").ReadingView }} test */

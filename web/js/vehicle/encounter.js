@@ -3,7 +3,7 @@
 import { announce } from "../lib/announce.js";
 import { getJson, postJson, showFieldError } from "../lib/api.js";
 import { setBusy, setIdle } from "../lib/behaviours.js";
-import { all, byId, find } from "../lib/dom.js";
+import { all, byId, find, status } from "../lib/dom.js";
 import { Draft, readForm } from "../lib/draft.js";
 import { t } from "../lib/i18n.js";
 import { watch } from "../lib/socket.js";
@@ -21,6 +21,8 @@ const page = byId("encounter");
 const encounterId = page.dataset.encounter ?? "";
 const patientName = page.dataset.patient ?? "";
 const tiles = byId("tiles");
+const waiting = byId("waiting");
+const readings = byId("readings");
 const streams = byId("streams");
 const waves = new WaveBoard(byId("waves"), page.dataset.patientId ?? null);
 
@@ -57,22 +59,36 @@ function startSteps() {
   });
 }
 
+/**
+ * A value that asks to be accepted says whose it is taken for.
+ *
+ * @param {ReadingView} view
+ */
+function tileOf(view) {
+  const person = view.status === "preliminary" ? view.patient : null;
+  return { ...toTile(view), sentence: person ? t("For %(name)s, %(age)s", person) : null };
+}
+
 /** @param {ReadingView} view */
 function show(view) {
   if (view.encounter_id !== encounterId) return;
-  const known = find(`[data-reading="${CSS.escape(view.id)}"]`, tiles);
+  const known = find(`[data-reading="${CSS.escape(view.id)}"]`, readings);
   if (view.status === "cancelled" || view.status === "entered-in-error") {
     known?.remove();
     return;
   }
   if (known) {
-    showReading(known, toTile(view));
+    showReading(known, tileOf(view));
+    if (view.status !== "preliminary" && known.parentElement === waiting) tiles.prepend(known);
     return;
   }
   const empty = all(`.tile-empty[data-kind="${CSS.escape(view.kind)}"]`, tiles)[0];
   empty?.remove();
   document.getElementById("no-readings")?.remove();
-  addTile(tiles, toTile(view));
+  if (view.status === "preliminary") {
+    addTile(waiting, tileOf(view));
+    readings.scrollTop = 0;
+  } else addTile(tiles, tileOf(view));
   announce(t("New reading: %(label)s %(value)s", { label: label(view), value: view.text }));
 }
 
@@ -148,13 +164,18 @@ function startDevices() {
   });
 }
 
-/** @param {{ device_id: string, state: string, state_name: string, sentence: { en: string, zh: string } | null }} device */
+/** @param {{ device_id: string, state: string, state_name: string, battery: number | null, battery_low: boolean, sentence: { en: string, zh: string } | null }} device */
 function showDevice(device) {
   const row = find(`[data-device="${CSS.escape(device.device_id)}"]`, page);
   if (!row) return;
   const language = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
   const sentence = find("[data-part='sentence']", row);
   if (sentence) sentence.textContent = device.sentence?.[language] || t(device.state_name);
+  const battery = find("[data-part='battery']", row);
+  if (battery) {
+    battery.hidden = !device.battery_low;
+    battery.replaceChildren(status("warning", t("Battery low: %(percent)s %%", { percent: device.battery ?? 0 })));
+  }
   const measuring = device.state === "measuring";
   const measure = find("[data-part='measure']", row);
   const cancel = find("[data-part='cancel']", row);

@@ -19,6 +19,7 @@ import { formatDate, formatTime, t } from "../lib/i18n.js";
  * @property {string} [author]
  * @property {string | null} [encounter_id]
  * @property {string | null} [patient_id]
+ * @property {{ id: string, name: string, age: number, sex: string } | null} [patient]
  * @property {ReadingView | null} [previous]
  * @property {import("../lib/tile.js").Target | null} [target]
  */
