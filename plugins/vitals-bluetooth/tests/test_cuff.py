@@ -328,3 +328,16 @@ def test_discovery_without_bluetooth_finds_nothing():
         return [device async for device in Cuff.discover(BluetoothSettings(radio="tcp-client:127.0.0.1:1"))]
 
     assert asyncio.run(look()) == []
+
+
+def test_a_clock_that_jumps_while_it_is_connected_is_noticed_and_set(radio, start):
+    values = clock(stamp(datetime(2026, 11, 24, 8, 1)))
+    peripheral = cuff(radio, service_1805=values)
+    bench = start(peripheral)
+    bench.status("idle")
+    jumped = datetime(2016, 11, 24, 8, 1, 30)
+    values[0x2A08].value = stamp(jumped)
+    peripheral.send(0x2A35, frame(135, jumped))
+    reading = bench.reading()
+    assert (reading.taken_at, reading.flags) == (NOW, (ReadingFlag.CLOCK_CORRECTED,))
+    assert parse_date_time(values[0x2A08].value) == Stamp(2026, 11, 24, 8, 1, 30)

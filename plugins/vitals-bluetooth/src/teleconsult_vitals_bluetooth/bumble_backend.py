@@ -32,6 +32,8 @@ from bumble.keys import KeyStore, PairingKeys
 from bumble.pairing import PairingConfig
 from bumble.transport import open_transport
 
+from teleconsult_vitals_bluetooth.link import Keep
+
 OPENING = 5.0
 """Seconds for a controller to answer."""
 PAIRING = 20.0
@@ -45,9 +47,6 @@ _SERVICE_LISTS = (
     AdvertisingData.COMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS,
 )
 _NAMES = (AdvertisingData.COMPLETE_LOCAL_NAME, AdvertisingData.SHORTENED_LOCAL_NAME)
-
-Keep = Callable[[dict[str, Any]], Awaitable[None]]
-"""Keeps the identity and the bonds, as JSON values."""
 
 
 class Bonds(KeyStore):

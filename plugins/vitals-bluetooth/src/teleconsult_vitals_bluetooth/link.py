@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Self
 
@@ -20,7 +20,6 @@ from bleak.exc import BleakDBusError, BleakError, BleakGATTProtocolError
 
 from teleconsult.plugin_api import DeviceUnavailable
 from teleconsult_vitals_bluetooth import texts
-from teleconsult_vitals_bluetooth.bumble_backend import Bonds, BumbleClient, BumbleScanner, Keep, open_host
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +33,8 @@ _SECURITY = {0x05, 0x08, 0x0C, 0x0F}
 """ATT: insufficient authentication, authorization, key size, encryption."""
 _RADIO_ERRORS = (BleakError, OSError, EOFError, TimeoutError)
 
+Keep = Callable[[dict[str, Any]], Awaitable[None]]
+"""Keeps our identity and the keys of paired devices, as JSON values."""
 Found = tuple[BLEDevice, AdvertisementData]
 
 
@@ -55,6 +56,9 @@ class Radio:
             if not name:
                 yield cls({}, {})
                 return
+            # Only here: bumble is a whole Bluetooth stack, and most readers need none of it.
+            from teleconsult_vitals_bluetooth.bumble_backend import Bonds, BumbleClient, BumbleScanner, open_host
+
             try:
                 host = await stack.enter_async_context(open_host(name, Bonds(kept, keep)))
             except BleakError as error:

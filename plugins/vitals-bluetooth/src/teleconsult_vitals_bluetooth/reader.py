@@ -13,7 +13,7 @@ import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from teleconsult.plugin_api import (
@@ -26,19 +26,17 @@ from teleconsult.plugin_api import (
     Text,
 )
 from teleconsult_vitals_bluetooth import texts, uuids
-from teleconsult_vitals_bluetooth.clock import CLOSE, DeviceClock
+from teleconsult_vitals_bluetooth.clock import DeviceClock
 from teleconsult_vitals_bluetooth.frames import (
     MalformedFrame,
     Stamp,
-    encode_current_time,
     parse_battery_level,
-    parse_current_time,
-    parse_date_time,
     parse_words,
 )
 from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken
 from teleconsult_vitals_bluetooth.link import Link, Radio
 from teleconsult_vitals_bluetooth.settings import BluetoothSettings
+from teleconsult_vitals_bluetooth.timekeeping import Timekeeper
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +68,10 @@ class BluetoothReader(DeviceReader):
     settings: BluetoothSettings
     session: DeviceSession
     link: Link
+    _timekeeper: Timekeeper
 
     def __init__(self, device: DeviceInfo, settings: BluetoothSettings | None = None) -> None:
         super().__init__(device, settings or BluetoothSettings())
-        self.clock = DeviceClock(self.settings.zone, timedelta(days=self.settings.trusted_days))
         self._queue: deque[Frame] = deque()
         self._awake = asyncio.Event()
         self._newest: dict[str, bytes] = {}
@@ -112,6 +110,11 @@ class BluetoothReader(DeviceReader):
 
     async def after(self) -> None:
         """Asked for after every frame's outcomes were handed over."""
+
+    @property
+    def clock(self) -> DeviceClock:
+        """What is known of the device's clock."""
+        return self._timekeeper.clock
 
     def sequence(self, stamp: Stamp | None, user: int | None = None) -> str:
         """What tells a reading from all others of the device, also when the device sends it once more.
@@ -180,7 +183,9 @@ class BluetoothReader(DeviceReader):
             raise DeviceUnavailable(texts.WRONG_SORT)
         await self.say(DeviceState.CONNECTED, await self._introduce())
         await self._watch_battery()
-        await self._set_clock()
+        unknown = DeviceClock(self.settings.zone, timedelta(days=self.settings.trusted_days))
+        self._timekeeper = Timekeeper(link, self.session, unknown)
+        await self._timekeeper.set()
         for uuid in (*self.streams, *self.listens):
             await link.subscribe(uuid, lambda data, uuid=uuid: self._heard(uuid, data))  # type: ignore[misc]
         await self.say(DeviceState.IDLE, self.ready)
@@ -216,37 +221,6 @@ class BluetoothReader(DeviceReader):
             if level <= NEARLY_EMPTY:
                 sentence = texts.LOW_BATTERY
             await self.session.status(state, sentence, battery=level)
-
-    async def _set_clock(self) -> None:
-        """Compare the device's clock with ours, then set it where that can be done."""
-        for uuid, parse in ((uuids.CURRENT_TIME, parse_current_time), (uuids.DATE_TIME, parse_date_time)):
-            if not self.link.has(uuid):
-                continue
-            ahead = self._ahead(parse, await self.link.read(uuid))
-            set_at = None
-            if ahead is None or abs(ahead) > CLOSE:
-                now = self.session.now()
-                local = now.astimezone(self.settings.zone)
-                data = encode_current_time(local) if uuid == uuids.CURRENT_TIME else Stamp.of(local).encode()
-                if await self.link.write(uuid, data):
-                    shows = self._ahead(parse, await self.link.read(uuid))
-                    # A device that takes the time and goes on with its own is believed by what it shows.
-                    set_at = now if shows is None or abs(shows) <= CLOSE else None
-            self.clock = DeviceClock(self.clock.zone, self.clock.trusted, ahead, set_at)
-            return
-
-    def _ahead(self, parse: Any, data: bytes | None) -> timedelta | None:
-        """How far the clock that shows `data` is ahead of ours; None if it shows nothing."""
-        if data is None:
-            return None
-        try:
-            shown = parse(data).moment()
-            if shown is None:
-                return None
-            at: datetime = shown.replace(tzinfo=self.settings.zone).astimezone(UTC)
-        except (MalformedFrame, OverflowError):
-            return None
-        return at - self.session.now()
 
     # Frames
 
@@ -309,6 +283,8 @@ class BluetoothReader(DeviceReader):
         if uuid == uuids.BATTERY_LEVEL:
             await self._tell_battery(data)
             return
+        if uuid not in self.streams:
+            await self._timekeeper.check()
         await self._deliver(self._interpret(uuid, data), insist=uuid not in self.streams)
         await self.after()
 
