@@ -317,12 +317,12 @@ def test_wrong_clock_while_away_is_corrected(clinic: Clinic) -> None:
     assert abs(clinic.radio.ask("clock")["off"]) < 5, "and the device's clock was set"
 
 
-def test_a_clock_that_jumps_back_while_connected_leaves_the_reading_to_a_person(clinic: Clinic) -> None:
+def test_a_clock_that_jumps_back_while_connected_is_noticed_and_corrected(clinic: Clinic) -> None:
     clinic.measure("wrong-clock", systolic=138)
-    clinic.wait("unassigned:changed", lambda _, d: d["count"] == 1)
     [row] = clinic.stored(1)
-    assert (row.patient_id, row.encounter_id) == (None, None), "it is in nobody's record"
-    assert [mark["mark"] for mark in row.marks] == ["before_encounter"]
+    assert abs(row.taken_at - row.received_at) < timedelta(minutes=2)
+    assert (row.flags, row.encounter_id) == (["clock_corrected"], clinic.encounter_id)
+    assert abs(clinic.radio.ask("clock")["off"]) < 5, "and the device's clock was set"
 
 
 @pytest.mark.parametrize(
