@@ -199,7 +199,15 @@ class SerialAnalyserDevice(_AnalyserDevice):
         self.line.unplug()
 
     async def _transmit(self, data: bytes) -> None:
-        while not self.in_use:
-            await asyncio.sleep(0.02)
-        self.line.received()  # earlier answers
-        self.line.send(data)
+        """Send again until an answer comes, at most three times, as analysers do on a cable."""
+        for _ in range(3):
+            while not self.in_use:
+                await asyncio.sleep(0.02)
+            self.line.received()  # earlier answers
+            self.line.send(data)
+            for _ in range(100):
+                await asyncio.sleep(0.01)
+                if b"\x0b" in self.line.received():
+                    return
+            if b"OBX" not in data:
+                return  # what is no message is not answered

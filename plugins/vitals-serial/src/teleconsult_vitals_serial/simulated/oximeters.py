@@ -77,6 +77,7 @@ class SpotCheckOximeter(SimulatedDevice):
         self._last = b""
         self._count = 0
         self._late = 0.0
+        self._asked = False
         self._answering: asyncio.Task[None] | None = None
 
     @property
@@ -156,18 +157,22 @@ class SpotCheckOximeter(SimulatedDevice):
         self.line.unplug()
 
     async def _reader_is_there(self) -> None:
-        while not self.in_use:
-            await asyncio.sleep(0.02)
+        """Until a reader has asked for the time: what comes while it opens the port is lost to it."""
+        while not (self.in_use and self._asked):
+            self._asked = self._asked and self.in_use
+            await asyncio.sleep(0.01)
 
     async def _answer(self) -> None:
         """Tell and take the time. The simulated clock is never set: it stays as wrong as it is."""
         heard = b""
         while True:
             heard = (heard + self.line.received())[-64:]
-            if b"\x02\x72\x00\x03" in heard:
-                heard = b""
+            if not self.in_use:
+                heard, self._asked = b"", False
+            elif b"\x02\x72\x00\x03" in heard:
+                heard, self._asked = b"", True
                 now = datetime.now(UTC) + self._clock_ahead
                 self.line.send(
                     bytes([2, 0xF2, 6, now.year % 100, now.month, now.day, now.hour, now.minute, now.second, 3])
                 )
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.01)
