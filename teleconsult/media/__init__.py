@@ -4,6 +4,7 @@ The hub commands `MediaWorkers`, child processes with one loop each, and hears `
 nothing of Flask, the database or the settings; `docs/media.md` tells the protocol.
 """
 
+from teleconsult.media.addresses import UNKNOWN_NAME, Plan, plan
 from teleconsult.media.backend import MediaBackend
 from teleconsult.media.client import MediaWorkers
 from teleconsult.media.messages import (
@@ -17,8 +18,11 @@ from teleconsult.media.messages import (
     SignalRefused,
     WorkerStatus,
 )
+from teleconsult.media.selftest import AddressResult, Signalling, WorkerSignalling, any_works, check_addresses
 
 __all__ = [
+    "UNKNOWN_NAME",
+    "AddressResult",
     "MediaBackend",
     "MediaConfig",
     "MediaEvent",
@@ -26,8 +30,14 @@ __all__ = [
     "PeerQuality",
     "PeerState",
     "PeerStateName",
+    "Plan",
     "RoomLost",
     "SignalOut",
     "SignalRefused",
+    "Signalling",
+    "WorkerSignalling",
     "WorkerStatus",
+    "any_works",
+    "check_addresses",
+    "plan",
 ]

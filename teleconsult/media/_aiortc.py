@@ -8,7 +8,6 @@ binds and whose media datagrams it takes before ICE sees them, and the SRTP sess
 
 from __future__ import annotations
 
-import ipaddress
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import aiortc.rtcicetransport
 import aiortc.rtcpeerconnection
 from aioice import Candidate
 from aioice.candidate import candidate_foundation, candidate_priority
-from aioice.ice import Connection, StunProtocol, get_host_addresses
+from aioice.ice import Connection, StunProtocol
 from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
@@ -40,6 +39,7 @@ from aiortc.sdp import SessionDescription
 
 from teleconsult.media import _srtp, rtp
 from teleconsult.media._udp import open_socket
+from teleconsult.media.addresses import host_addresses
 from teleconsult.media.port import Cipher
 
 MAX_REMOTE_ADDRESSES: Final = 64
@@ -226,7 +226,7 @@ class MediaConnection(Connection):
     async def get_component_candidates(self, component: int, addresses: list[str], timeout: int = 5) -> list[Candidate]:
         """Host candidates on the configured addresses and ports. Raises OSError if no port can be bound."""
         problem: OSError | None = None
-        for address in self.addresses or host_addresses():
+        for place, address in enumerate(self.addresses or host_addresses()):
             try:
                 protocol = await self._bind(address)
             except OSError as exc:
@@ -237,7 +237,7 @@ class MediaConnection(Connection):
                 foundation=candidate_foundation("host", "udp", host),
                 component=component,
                 transport="udp",
-                priority=candidate_priority(component, "host"),
+                priority=candidate_priority(component, "host", 65535 - place),
                 host=host,
                 port=port,
                 type="host",
@@ -260,16 +260,6 @@ class MediaConnection(Connection):
             except OSError as exc:
                 problem = exc
         raise problem
-
-
-def host_addresses() -> list[str]:
-    """This machine's addresses a browser could reach; loopback if there is no other."""
-    found = [
-        address
-        for address in get_host_addresses(use_ipv4=True, use_ipv6=True)
-        if not ipaddress.ip_address(address.partition("%")[0]).is_link_local
-    ]
-    return found or ["127.0.0.1"]
 
 
 # -- one connection ----------------------------------------------------------------------------------------

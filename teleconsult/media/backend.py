@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from teleconsult.media.messages import WorkerStatus
+from teleconsult.media.messages import MediaEvent, WorkerStatus
 
 
 class MediaBackend(Protocol):
@@ -35,6 +35,9 @@ class MediaBackend(Protocol):
 
     def close_room(self, room: str) -> None:
         """Close all peers of a room."""
+
+    def watch(self, room: str, on_event: Callable[[MediaEvent], None] | None) -> None:
+        """Tell the events of this room to somebody else from now on; None: as those of any other room."""
 
     def snapshot(self) -> list[WorkerStatus]:
         """What each worker does, at most a few seconds old; dead ones are not listed."""

@@ -74,6 +74,7 @@ class MediaWorkers(MediaBackend):
         self._on_event = on_event
         self._lock = threading.RLock()
         self._stopping = threading.Event()
+        self._watchers: dict[str, Callable[[MediaEvent], None]] = {}
         self._workers = [_Worker(number) for number in range(config.workers or os.cpu_count() or 1)]
 
     def start(self) -> None:
@@ -125,6 +126,14 @@ class MediaWorkers(MediaBackend):
             worker = self._worker_of(room)
             if worker is not None:
                 self._send(worker, CloseRoom(room=room))
+
+    def watch(self, room: str, on_event: Callable[[MediaEvent], None] | None) -> None:
+        """Tell the events of this room to somebody else from now on; None: as those of any other room."""
+        with self._lock:
+            if on_event is None:
+                self._watchers.pop(room, None)
+            else:
+                self._watchers[room] = on_event
 
     def snapshot(self) -> list[WorkerStatus]:
         """What each living worker does, at most two seconds old."""
@@ -210,6 +219,6 @@ class MediaWorkers(MediaBackend):
 
     def _tell(self, event: MediaEvent) -> None:
         try:
-            self._on_event(event)
+            self._watchers.get(event.room, self._on_event)(event)
         except Exception:
             log.exception("handling a media event failed", event_type=event.type)

@@ -179,6 +179,44 @@ class WorkerStatus(_Message):
     memory_mb: float = 0.0
 
 
+ProbeOutcome = Literal["ok", "no_answer", "refused", "no_route", "no_connection"]
+"""What came of trying one address: it answers and a connection was made; nothing came back; the network said that
+nobody listens; this machine knows no way; STUN was answered, but no connection came about."""
+
+
+class Probe(_Message):
+    """To a probe: try one address of a worker's offer, by `count` STUN questions and one connection."""
+
+    type: Literal["probe"] = "probe"
+    sdp: str
+    host: str
+    count: int = Field(default=20, ge=1, le=200)
+
+
+class ProbeAnswer(_Message):
+    """From a probe: what to carry to the worker."""
+
+    type: Literal["probe_answer"] = "probe_answer"
+    description: dict[str, str]
+
+
+class ProbeResult(_Message):
+    """From a probe: what came of it. Times in milliseconds, of the STUN answers (median, worst) and until connected."""
+
+    type: Literal["probe_result"] = "probe_result"
+    outcome: ProbeOutcome
+    asked: int
+    answered: int
+    rtt_ms: float | None = None
+    worst_ms: float | None = None
+    connect_ms: float | None = None
+
+    @property
+    def loss(self) -> float:
+        """The share of questions without an answer, 0 to 1."""
+        return 1 - self.answered / self.asked
+
+
 MediaEvent = SignalOut | SignalRefused | PeerState | PeerQuality | RoomLost
 """What a media backend tells the hub."""
 
@@ -189,4 +227,7 @@ WorkerMessage = Annotated[
 COMMANDS: Final[TypeAdapter[Configure | Join | Signal | Leave | CloseRoom]] = TypeAdapter(Command)
 WORKER_MESSAGES: Final[TypeAdapter[SignalOut | SignalRefused | PeerState | PeerQuality | Ready | WorkerStatus]] = (
     TypeAdapter(WorkerMessage)
+)
+PROBE_MESSAGES: Final[TypeAdapter[ProbeAnswer | ProbeResult]] = TypeAdapter(
+    Annotated[ProbeAnswer | ProbeResult, Field(discriminator="type")]
 )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from teleconsult.plugin_host import DeviceHost, PluginHost
     from teleconsult.services.calls import CallDesk
     from teleconsult.services.device_desk import DeviceDesk
+    from teleconsult.services.media_health import MediaHealth
 
 Relay = Callable[[str, Actor, str, dict[str, Any]], dict[str, Any]]
 """(channel, actor, event, data) → the hub's answer"""
@@ -45,8 +46,9 @@ EVERY_VEHICLE = "*"
 class Node:
     """One running node (hub or vehicle). `node_id` is "hub" or the vehicle's id.
 
-    The hub has `media` and `calls`, a vehicle has `devices` and `desk`, `relay` (hands a browser's call message to the
-    hub and gives the answer; raises Unavailable off line) and `uplink` (online, since, waiting, last_success).
+    The hub has `media`, `media_health` and `calls`, a vehicle has `devices` and `desk`, `relay` (hands a browser's call
+    message to the hub and gives the answer; raises Unavailable off line) and `uplink` (online, since, waiting,
+    last_success).
     """
 
     settings: Settings
@@ -55,6 +57,7 @@ class Node:
     bus: Bus = field(default_factory=Bus)
     clock: Callable[[], datetime] = utc_now
     media: MediaBackend | None = None
+    media_health: MediaHealth | None = None
     plugins: PluginHost | None = None
     devices: DeviceHost | None = None
     desk: DeviceDesk | None = None

@@ -19,7 +19,7 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Route
 
 from teleconsult.media import MediaConfig, MediaEvent, MediaWorkers, PeerState, RoomLost, SignalOut, SignalRefused
-from teleconsult.media._aiortc import host_addresses
+from teleconsult.media.addresses import host_addresses
 
 WEB = Path(__file__).parents[2] / "web" / "js"
 ORIGIN = "http://localhost:9"

@@ -208,13 +208,6 @@ def test_agent_binds_configured_addresses_and_ports_and_machines_own_otherwise(i
     asyncio.run(main())
 
 
-def test_machine_with_loopback_alone_offers_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_aiortc, "get_host_addresses", lambda use_ipv4, use_ipv6: [])
-    assert _aiortc.host_addresses() == ["127.0.0.1"]
-    monkeypatch.setattr(_aiortc, "get_host_addresses", lambda use_ipv4, use_ipv6: ["fe80::1", "10.0.0.5", "fd00::2"])
-    assert _aiortc.host_addresses() == ["10.0.0.5", "fd00::2"]
-
-
 def test_srtp_refuses_replays_and_forgeries() -> None:
     def session(kind: int) -> Session:
         policy = Policy(key=bytes(30), ssrc_type=kind)
