@@ -311,6 +311,9 @@ export class WaveTrace {
       }
       this.#low = Math.min(this.#low, sample);
       this.#high = Math.max(this.#high, sample);
+      // Nothing is cut off: a curve without a scale of its own is drawn flatter from here on.
+      this.#shownLow = Math.min(this.#shownLow, this.#low);
+      this.#shownHigh = Math.max(this.#shownHigh, this.#high);
       const x = (place + at) * step;
       const y = this.#y(sample);
       if (this.#previousY === null) context.moveTo(x, y);

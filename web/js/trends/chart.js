@@ -40,6 +40,11 @@ const DATE_ROOM = 84;
 
 const PARTS = { blood_pressure: ["systolic", "diastolic"], spo2: ["spo2"], glucose: ["fasting_glucose", "glucose"] };
 
+/** An axis spans at least so much, in the unit of the kind: a small change must not look like a fall. */
+const LEAST_SPAN = /** @type {Record<string, number>} */ ({ blood_pressure: 80, glucose: 4, spo2: 8, body_weight: 6, body_temperature: 2 });
+/** Nothing is above this. */
+const MOST = /** @type {Record<string, number>} */ ({ spo2: 100 });
+
 /**
  * @param {Trend} trend  at least one reading
  * @param {Options} options
@@ -50,7 +55,7 @@ export function drawChart(trend, options) {
   const parts = /** @type {Record<string, string[]>} */ (PARTS)[kind] ?? [readings[0].components[0].key];
   const pulse = kind === "blood_pressure" && options.pulse ? pointsOf(readings, "pulse_rate") : [];
   const series = parts.map((key) => pointsOf(readings, key));
-  const ticks = scaleOf([...series.flat(), ...pulse], parts.flatMap((key) => targets[key] ?? []));
+  const ticks = scaleOf([...series.flat(), ...pulse], parts.flatMap((key) => targets[key] ?? []), LEAST_SPAN[kind] ?? 0, MOST[kind] ?? Infinity);
   const [low, high] = [ticks[0], ticks[ticks.length - 1]];
   const right = width - MARGIN.right;
   const bottom = height - MARGIN.bottom;
@@ -95,11 +100,15 @@ function pointsOf(readings, key) {
  *
  * @param {Point[]} points
  * @param {number[]} targets
+ * @param {number} leastSpan
+ * @param {number} most
  */
-function scaleOf(points, targets) {
+function scaleOf(points, targets, leastSpan, most) {
   const plausible = points.filter((point) => !point.beyond);
   const values = [...(plausible.length ? plausible : points).map((point) => point.value), ...targets];
-  return niceTicks(Math.min(...values), Math.max(...values));
+  const missing = Math.max(0, leastSpan - (Math.max(...values) - Math.min(...values)));
+  const high = Math.max(Math.min(Math.max(...values) + missing / 2, most), Math.max(...values));
+  return niceTicks(Math.min(Math.min(...values), high - leastSpan), high);
 }
 
 /**

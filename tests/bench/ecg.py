@@ -1,0 +1,107 @@
+"""A 500 Hz ECG and a plethysmogram from the device's process to the specialist's socket, for a minute.
+
+Hub and vehicle node are processes of their own. The delay of a run is counted from the moment its last sample was
+due at the device to its arrival at a page: the device's process, the plugin host, the node, the uplink and the hub
+are all in it. The size is that of the message on the uplink as text, without the headers of WebSocket, TLS and TCP.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+
+from tests.bench import Rows, table
+from tests.integration.test_waveforms import add_ecg
+from tests.support.listener import Heard, Listener, lost_samples, waves
+from tests.support.served import ENCOUNTER, TwoNodes
+
+SECONDS = 60.0
+
+
+def processes(root: int) -> dict[str, list[int]]:
+    """The node's own process, and its children."""
+    children: list[int] = []
+    for task in Path(f"/proc/{root}/task").iterdir():
+        children += [int(pid) for pid in (task / "children").read_text().split()]
+    return {"node": [root], "children": children}
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """CPU time that these processes have used so far."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def figures(runs: list[Heard], topic: str) -> dict[str, float]:
+    """Delay, loss and size of what one page heard of one waveform."""
+    delays = []
+    for run in runs:
+        due = datetime.fromisoformat(run.data["at"]).timestamp() + len(run.data["samples"]) / run.data["rate"]
+        delays.append((run.at - due) * 1000)
+    cuts = statistics.quantiles(delays, n=100)
+    messages = [["live", {"topic": topic, "event": "waveform", "data": run.data}] for run in runs]
+    size = sum(len(f"42/uplink,{json.dumps(one, separators=(',', ':'))}") for one in messages)
+    length = sum(len(run.data["samples"]) / run.data["rate"] for run in runs)
+    return {
+        "seconds of signal": length,
+        "samples heard": sum(len(run.data["samples"]) for run in runs),
+        "samples lost": lost_samples(runs),
+        "delay p50 (ms)": statistics.median(delays),
+        "delay p99 (ms)": cuts[98],
+        "delay max (ms)": max(delays),
+        "uplink (bytes/s)": size / length,
+    }
+
+
+def main() -> Rows:
+    """Listen for a minute at both ends, print the tables, give their rows."""
+    with tempfile.TemporaryDirectory() as name:
+        nodes = TwoNodes(Path(name), add_ecg)
+        try:
+            rows, load = _measure(nodes)
+        finally:
+            nodes.stop()
+    print(table(f"Two waveforms at once for {SECONDS:.0f} s, from device to page", rows))
+    print(table("CPU of the nodes meanwhile (% of a core)", load))
+    return rows | load
+
+
+def _measure(nodes: TwoNodes) -> tuple[Rows, Rows]:
+    consult, encounter = f"consult:{nodes.consult_id}", f"encounter:{ENCOUNTER}"
+    listeners = {
+        "at the hub": Listener(nodes.hub.address, "specialist"),
+        "on the vehicle": Listener(nodes.vehicle.address, "doctor"),
+    }
+    for listener, topic in zip(listeners.values(), (consult, encounter), strict=True):
+        listener.watch(topic)
+        listener.wait(lambda heard: bool(waves(heard, "ecg") and waves(heard, "plethysmogram")), 60)
+    owners = {"hub": processes(nodes.hub.process.pid), "vehicle": processes(nodes.vehicle.process.pid)}
+    began = time.monotonic()
+    used = {(who, part): cpu_seconds(pids) for who, parts in owners.items() for part, pids in parts.items()}
+    starts = {name: len(listener.heard) for name, listener in listeners.items()}
+    time.sleep(SECONDS)
+    passed = time.monotonic() - began
+    rows: Rows = {}
+    for where, listener in listeners.items():
+        heard = listener.heard[starts[where] :]
+        for kind in ("ecg", "plethysmogram"):
+            rows[f"{kind} {where}"] = figures(waves(heard, kind), consult)
+    load = {
+        f"{who}, {part}": {"CPU (%)": (cpu_seconds(owners[who][part]) - before) / passed * 100}
+        for (who, part), before in used.items()
+    }
+    for listener in listeners.values():
+        listener.close()
+    return rows, load
+
+
+if __name__ == "__main__":
+    main()
