@@ -22,6 +22,7 @@ from teleconsult import app as application
 from teleconsult import live, media, plugin_host
 from teleconsult.domain.errors import N_, TeleconsultError, Unavailable
 from teleconsult.services import calls, consults, devices
+from teleconsult.services.media_health import MediaHealth
 from teleconsult.services.node import Node
 from teleconsult.settings import Settings
 from teleconsult.store import Store, migrate
@@ -112,10 +113,12 @@ class Running:
         node, settings = self.node, self.node.settings
         desk = calls.CallDesk(node)
         node.calls = desk
+        addresses = media.plan(settings.media_addresses)
         workers = media.MediaWorkers(
             media.MediaConfig(
                 workers=settings.media_workers or 0,
-                announced=tuple(settings.media_addresses),
+                addresses=addresses.addresses,
+                announced=addresses.announced,
                 ports=settings.media_port_range,
             ),
             desk.on_media_event,
@@ -125,6 +128,9 @@ class Running:
         self._stops.append(workers.stop)
         desk.start()
         self._stops.append(desk.stop)
+        node.media_health = MediaHealth(node, addresses)
+        node.media_health.start()
+        self._stops.append(node.media_health.stop)
 
     def _start_vehicle(self) -> None:
         node, settings = self.node, self.node.settings

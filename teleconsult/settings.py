@@ -69,7 +69,10 @@ class Settings(BaseSettings):
     )
     media_addresses: Annotated[list[str], NoDecode] = Field(
         default_factory=list,
-        description=N_("Addresses offered for media instead of the machine's own, comma separated."),
+        description=N_(
+            "Addresses or names offered for media, comma separated: the machine's own replace those found, others "
+            "(the public address before a NAT that keeps port numbers) are added."
+        ),
     )
     media_ports: str | None = Field(default=None, description=N_("UDP port range for media, such as 40000-40999."))
     ice_servers: str | None = Field(default=None, description=N_("STUN/TURN servers for browsers, as a JSON list."))
@@ -122,6 +125,7 @@ class Settings(BaseSettings):
         first, _, last = self.media_ports.partition("-")
         return int(first), int(last or first)
 
+    @field_validator("media_ports")
     @property
     def files_dir(self) -> Path:
         """Where images are kept."""
