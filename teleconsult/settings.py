@@ -126,6 +126,14 @@ class Settings(BaseSettings):
         return int(first), int(last or first)
 
     @field_validator("media_ports")
+    @classmethod
+    def _is_range(cls, value: str | None) -> str | None:
+        if value:
+            ports = [int(part) if part.strip().isdecimal() else 0 for part in value.split("-")]
+            if len(ports) > 2 or not 1024 <= ports[0] <= ports[-1] <= 65535:
+                raise ValueError("write two ports from 1024 to 65535, such as 40000-40999")
+        return value
+
     @property
     def files_dir(self) -> Path:
         """Where images are kept."""
