@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 CATALOGUES := $(wildcard teleconsult/translations/*/LC_MESSAGES/messages.po)
 
-.PHONY: help setup demo test check bench messages clean
+.PHONY: help setup demo test check bench acceptance messages clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,11 @@ check: setup .venv/.node ## Check style, types, imports, translations and what t
 
 bench: setup ## Measure; prints tables and writes build/bench.json
 	@$(BIN)/python -m tests.bench
+
+acceptance: setup ## Do the main job against HUB=https://… VEHICLE=https://… in real browsers (docs/running.md)
+	@scripts/system-packages test
+	@test -n "$(HUB)" && test -n "$(VEHICLE)" || { echo "Say which: make acceptance HUB=https://… VEHICLE=https://…" >&2; exit 2; }
+	@CA="$(CA)" $(BIN)/python -m tests.acceptance "$(HUB)" "$(VEHICLE)"
 
 messages: setup ## Collect the marked strings into the catalogues and list what has no translation
 	@$(BIN)/python scripts/messages.py extract

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import time
 from collections.abc import Callable
@@ -160,12 +161,16 @@ def _portrait(wall: tuple[int, int, int], width: int, height: int, sway: int) ->
     return picture
 
 
-def launch(playwright: Playwright, folder: Path, colour: str, hertz: int) -> Browser:
-    """A Chromium whose camera shows one colour and whose microphone hears one tone."""
+def launch(playwright: Playwright, folder: Path, colour: str, hertz: int, home: Path | None = None) -> Browser:
+    """A Chromium whose camera shows one colour and whose microphone hears one tone.
+
+    `home` is the home folder whose trusted authorities it uses; None for this machine's own.
+    """
     camera = make_portrait(folder / f"{colour}.y4m", colour)
     microphone = make_microphone(folder / f"{colour}.wav", hertz)
     return playwright.chromium.launch(
         executable_path="/usr/bin/chromium",
+        env={**os.environ, "HOME": str(home)} if home else None,
         args=[
             *FLAGS,
             "--allow-loopback-in-peer-connection",
