@@ -1,6 +1,7 @@
 """The oximeter's reader against an oximeter on a pseudo-terminal, run as a node runs it."""
 
 import contextlib
+import json
 import os
 import threading
 import time
@@ -25,7 +26,7 @@ from teleconsult_vitals_serial.settings import SerialSettings
 from teleconsult_vitals_serial.simulated.lines import VirtualLine
 from teleconsult_vitals_serial.simulated.oximeters import ARTIFACT, NO_FINGER, packet, second, spot_check
 
-from teleconsult.plugin_api import DeviceInfo, DeviceUnavailable, ReadingFlag
+from teleconsult.plugin_api import DeviceInfo, DeviceUnavailable, ReadingFlag, ReadingNotTaken
 
 
 @pytest.fixture
@@ -300,6 +301,20 @@ class TestSpotChecks:
         assert bench.reading().reading_id == first
         line.send(spot_check(96, 70, self.NOW - timedelta(seconds=1)))
         assert bench.reading().reading_id != first
+
+    def test_what_the_node_cannot_keep_is_offered_again_after_a_restart(self, start, line, device_bench):
+        bench = self.begin(start, line, self.NOW)
+        bench.session.refuse_readings = True
+        line.send(spot_check(96, 70, self.NOW - timedelta(seconds=20)))
+        assert isinstance(bench.ended(), ReadingNotTaken)
+        memory = json.loads(json.dumps(bench.session.memory))
+        again = device_bench(Oximeter, SerialSettings(), device=bench.device, memory=memory)
+        reading = again.reading("spo2")
+        assert (reading.value("spo2"), reading.taken_at) == (96, self.NOW - timedelta(seconds=20))
+        line.send(spot_check(95, 70, self.NOW))
+        assert again.reading("spo2").value("spo2") == 95
+        again.status("idle")
+        assert again.session.memory == {"unkept": []}
 
     def test_no_measurement_is_a_sentence(self, start, line):
         bench = self.begin(start, line, self.NOW)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from teleconsult.plugin_api import DeviceInfo, DeviceReader, DeviceSession, DeviceState, ReadingFlag, Text
-from teleconsult_vitals_serial.nonin.commands import GET_TIME, ClockAnswers, select_format, set_time
+from teleconsult_vitals_serial.nonin.commands import GET_TIME, select_format, set_time
 from teleconsult_vitals_serial.nonin.frames import FRAMES_PER_SECOND, Counts, Detector, Found, Packet, Second, SpotCheck
 from teleconsult_vitals_serial.nonin.pacing import Pacer
 from teleconsult_vitals_serial.nonin.values import (
@@ -22,6 +22,7 @@ from teleconsult_vitals_serial.nonin.values import (
 )
 from teleconsult_vitals_serial.ports import SerialPort, discover_ports, find_port
 from teleconsult_vitals_serial.settings import SerialSettings
+from teleconsult_vitals_serial.spot_checks import DeviceClock, Shelf, Unkept
 
 SWITCH_ON = Text(
     en="Nothing comes from the oximeter. Switch it on and put the finger in.",
@@ -56,11 +57,6 @@ EVERY = timedelta(seconds=1)
 SILENT = timedelta(seconds=4)
 NOT_UNDERSTOOD_AFTER = 1200
 """Bytes without one packet in them: more than two seconds of the fastest format."""
-CLOCK_WAIT = timedelta(seconds=2)
-CLOCK_TOLERANCE = timedelta(seconds=5)
-JUST_NOW = timedelta(minutes=2)
-"""A measurement that is not from memory is sent within a minute of being taken."""
-MOST_HELD = 100
 DISTURBED = 0.03
 """The part of frames lost within a check that is told to a person."""
 DISTURBED_CHECK = 10 * FRAMES_PER_SECOND
@@ -99,7 +95,8 @@ class _Conversation:
         self._settings = settings
         self._detector = Detector(settings.oximeter_format.number)
         self._pacer = Pacer()
-        self._clock = _Clock(session)
+        self._clock = DeviceClock(session)
+        self._shelf = Shelf(session)
         self._told: tuple[DeviceState, Text] | None = None
         self._flags: set[ReadingFlag] = set()
         self._read_at: datetime | None = None
@@ -109,6 +106,7 @@ class _Conversation:
 
     async def listen(self) -> None:
         """Until the port is lost or the reader cancelled."""
+        await self._offer_unkept()
         if self._settings.oximeter_format.number:
             await self._port.write(select_format(self._settings.oximeter_format.number))
         await self._port.write(GET_TIME)
@@ -176,7 +174,15 @@ class _Conversation:
         # A tenth of slack: three packets are a second, give or take the jitter of their arrival.
         if self._read_at is not None and timedelta() <= at - self._read_at < 0.9 * EVERY:
             return
-        await self._read(measurement, taken_at=at, flags=self._flags, continuous=True)
+        assert measurement.spo2 is not None
+        await self._session.reading(
+            "spo2",
+            _values(measurement.spo2, measurement.pulse_rate),
+            taken_at=at,
+            flags=sorted(self._flags),
+            continuous=True,
+            raw=measurement.raw,
+        )
         self._read_at = at
         self._flags.clear()
 
@@ -187,33 +193,24 @@ class _Conversation:
             await self._tell(DeviceState.FAILED, NO_RESULT)
             return
         taken_at, clock_flag = self._clock.correct(stored, arrived)
-        flags = {*found.flags, *([clock_flag] if clock_flag else [])}
-        await self._read(found, taken_at=taken_at, sequence=stored.stamp, flags=flags, continuous=False)
+        flags = sorted({*found.flags, *([clock_flag] if clock_flag else [])})
+        await self._shelf.put(Unkept(found.spo2, found.pulse_rate, taken_at, stored.stamp, tuple(flags), found.raw))
+        await self._offer_unkept()
         self._told = None
         await self._tell(DeviceState.IDLE, BATTERY_LOW if found.battery_low else KEPT)
 
-    async def _read(
-        self,
-        found: Measurement,
-        *,
-        taken_at: datetime | None,
-        flags: Iterable[ReadingFlag],
-        continuous: bool,
-        sequence: str | None = None,
-    ) -> None:
-        assert found.spo2 is not None
-        values: dict[str, tuple[int, str]] = {"spo2": (found.spo2, "%")}
-        if found.pulse_rate is not None:
-            values["pulse_rate"] = (found.pulse_rate, "/min")
-        await self._session.reading(
-            "spo2",
-            values,
-            taken_at=taken_at,
-            sequence=sequence,
-            flags=sorted(flags),
-            continuous=continuous,
-            raw=found.raw,
-        )
+    async def _offer_unkept(self) -> None:
+        """Hand over what the node does not have yet. Raises ReadingNotTaken; then it is offered the next time."""
+        for each in self._shelf.unkept:
+            await self._session.reading(
+                "spo2",
+                _values(each.spo2, each.pulse_rate),
+                taken_at=each.taken_at,
+                sequence=each.stamp,
+                flags=each.flags,
+                raw=each.raw,
+            )
+            await self._shelf.take(each)
 
     async def _tell(self, state: DeviceState, sentence: Text) -> None:
         """Say how it goes, once for each change."""
@@ -236,56 +233,8 @@ class _Conversation:
             )
 
 
-class _Clock:
-    """The device's clock, for measurements that come with a time.
-
-    The device is asked for its time when the port is opened, and then set to UTC. What it measured by its old
-    clock is corrected by the difference. Measurements wait for the answer at most two seconds.
-    """
-
-    def __init__(self, session: DeviceSession) -> None:
-        self.answers = ClockAnswers()
-        self._asked_at = session.now()
-        self._offset: timedelta | None = None
-        self._held: list[tuple[StoredMeasurement, datetime]] = []
-        self._seen = False
-
-    @property
-    def waits_for_none(self) -> bool:
-        """Whether no finished measurement has come: the device may be switched off."""
-        return not self._seen
-
-    def set(self, device_time: datetime, now: datetime) -> None:
-        """The first answer counts: later ones come from the clock that was set since."""
-        if self._offset is None:
-            self._offset = now - device_time.replace(tzinfo=UTC)
-
-    def hold(self, stored: StoredMeasurement, arrived: datetime) -> None:
-        """Keep a measurement until the clock is known."""
-        self._seen = True
-        self._held.append((stored, arrived))
-
-    def due(self, now: datetime) -> list[tuple[StoredMeasurement, datetime]]:
-        """The measurements whose time can be told now, as well as it ever can, and when they arrived."""
-        if self._offset is None and now - self._asked_at < CLOCK_WAIT and len(self._held) < MOST_HELD:
-            return []
-        due, self._held = self._held, []
-        return due
-
-    def correct(self, stored: StoredMeasurement, arrived: datetime) -> tuple[datetime | None, ReadingFlag | None]:
-        """When it was measured, UTC, and what is to be said about it."""
-        if self._offset is None or stored.device_time is None:
-            return None, ReadingFlag.CLOCK_NOT_SET
-        as_told = stored.device_time.replace(tzinfo=UTC)
-        corrected = as_told + self._offset
-        if abs(self._offset) <= CLOCK_TOLERANCE:
-            corrected = as_told
-        if not stored.from_memory:
-            # Just measured, by the clock before or after it was set: one of the two is now.
-            if abs(arrived - as_told) <= JUST_NOW:
-                return as_told, None
-            if abs(arrived - corrected) > JUST_NOW:
-                return None, ReadingFlag.CLOCK_NOT_SET
-        if corrected > arrived + CLOCK_TOLERANCE:
-            return None, ReadingFlag.CLOCK_NOT_SET
-        return corrected, None if corrected == as_told else ReadingFlag.CLOCK_CORRECTED
+def _values(spo2: int, pulse_rate: int | None) -> dict[str, tuple[int, str]]:
+    values = {"spo2": (spo2, "%")}
+    if pulse_rate is not None:
+        values["pulse_rate"] = (pulse_rate, "/min")
+    return values
