@@ -1,7 +1,6 @@
 """A glucose meter on the virtual radio: which records are asked for, and that each comes once."""
 # ruff: noqa: DTZ001 - a device's clock names no zone
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -73,19 +72,6 @@ class VirtualMeter(Peripheral):
         if self.stop_after is None:
             frames.append((0x2A52, b"\x06\x00\x01" + (b"\x01" if numbers else b"\x06")))
         self.soon(*frames)
-
-    async def sent(self):
-        """Wait until everything that was asked for has gone out."""
-        async with asyncio.timeout(5):
-            while self._task is None:
-                await asyncio.sleep(0.01)
-            await self._task
-
-    async def asked_for(self, request):
-        """Wait until a reader asks for this."""
-        async with asyncio.timeout(5):
-            while request not in self.requests:
-                await asyncio.sleep(0.01)
 
 
 def context(sequence, meal):
@@ -204,7 +190,7 @@ def test_a_transfer_that_breaks_off_goes_on_the_next_time(radio, start):
     meter = VirtualMeter(radio, records={n: record(n) for n in range(6)})
     meter.stop_after = 4
     bench = start(meter)
-    radio.do(meter.sent())
+    meter.sent()
     meter.hang_up()
     assert numbers(bench, 4) == [0, 1, 2, 3]
     bench.ended()
@@ -219,7 +205,7 @@ def test_a_transfer_that_stands_still_is_stopped_and_told(radio, start, monkeypa
     bench = start(meter)
     assert numbers(bench, 2) == [0, 1]
     assert bench.status("failed").sentence.zh
-    radio.do(meter.asked_for("0300"))
+    meter.until(lambda: "0300" in meter.requests)
 
 
 def test_a_malformed_record_is_dropped_and_the_others_come(radio, start):
@@ -250,7 +236,7 @@ def test_what_is_no_result_is_told_once(radio, start):
     meter = VirtualMeter(radio, records={3: record(3, None)})
     bench = start(meter)
     bench.status("failed")
-    radio.do(meter.sent())
+    meter.sent()
     bench.command("fetch")
     told(bench, "no new")
 

@@ -162,6 +162,7 @@ class Peripheral:
         self.values = {number: value for group in services.values() for number, value in group.items()}
         self.connections: list[Connection] = []
         self._jobs: set[asyncio.Task[None]] = set()
+        self._answered = False
         self._link = radio.link
         self._controller = VirtualController(name, link=radio.link)
         config = DeviceConfiguration(name=name, address=hci.Address(self.address))
@@ -216,6 +217,7 @@ class Peripheral:
 
     def send_soon(self, *frames: tuple[int, bytes]) -> None:
         """Send these, each of its characteristic, after what runs now: for answers from within a write."""
+        self._answered = True
         job = asyncio.create_task(self._send_each(frames))
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
@@ -232,7 +234,7 @@ class Peripheral:
 
     async def sent(self) -> None:
         """Wait until `send_soon` was called and everything is sent."""
-        await self.until(lambda: self._jobs)
+        await self.until(lambda: self._answered)
         await asyncio.gather(*self._jobs)
 
     async def hang_up(self) -> None:
