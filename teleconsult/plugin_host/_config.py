@@ -24,6 +24,8 @@ class PluginConfig:
     fault_limit: int = 5
     """So many faults within `fault_window` switch a plugin off."""
     fault_window: float = 600.0
+    follow_every: float = 2.0
+    """How often the records are looked at for what a person decided on the command line."""
     event_queue: int = 1000
     """Consult events that wait for a slow plugin; beyond it the newest are dropped, which is a fault."""
 
@@ -38,6 +40,8 @@ class DeviceConfig:
     """How often a reader's process says that it is alive."""
     silent: float = 10.0
     """So long without a word and it is taken for stuck and ended."""
+    starting: int = 4
+    """So many readers' processes load at the same time; the others wait for their turn."""
     well_after: float = 60.0
     """So long without a fault and the pauses between restarts start short again."""
     messages_per_second: float = 300.0

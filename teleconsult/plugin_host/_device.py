@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from teleconsult.domain.ids import utc_now
 from teleconsult.plugin_api import Command, DeviceInfo, DeviceState, DeviceStatus, Reading, Text, Waveform
 from teleconsult.plugin_host._config import DeviceConfig
+from teleconsult.plugin_host._gate import StartGate
 from teleconsult.plugin_host._worker import plugin_environment
 from teleconsult.process import Backoff, ChildProcess
 
@@ -81,6 +82,7 @@ class HostedDevice:
         paths: tuple[str, ...],
         config: DeviceConfig,
         sinks: Sinks,
+        gate: StartGate,
     ) -> None:
         self.assignment = assignment
         self.status = self._status(DeviceState.OFF)
@@ -91,6 +93,8 @@ class HostedDevice:
         self._paths = paths
         self._config = config
         self._sinks = sinks
+        self._gate = gate
+        self._at_gate = False
         self._memory = dict(assignment.memory)
         self._lock = threading.RLock()
         self._wanted = False
@@ -173,6 +177,23 @@ class HostedDevice:
             self._backoff.reset()
 
     def _spawn(self) -> None:
+        self._gate.enter(self._launch)
+
+    def _launch(self) -> bool:
+        """Start the process. True if it keeps its place at the gate, until it is first heard or has ended."""
+        with self._lock:
+            if self._wanted:
+                self._start_child()
+            self._at_gate = bool(self._wanted and self._child and self._child.alive)
+            return self._at_gate
+
+    def _leave_gate(self) -> None:
+        with self._lock:
+            left, self._at_gate = self._at_gate, False
+        if left:
+            self._gate.leave()
+
+    def _start_child(self) -> None:
         child = ChildProcess.python(
             f"device-{self.device_id}",
             "teleconsult.plugin_host.device_worker",
@@ -208,6 +229,7 @@ class HostedDevice:
         )
 
     def _hear(self, message: dict[str, Any]) -> None:
+        self._leave_gate()
         self._listening = True
         try:
             if self._floods():
@@ -278,6 +300,7 @@ class HostedDevice:
             self._child.kill()
 
     def _ended(self, child: ChildProcess, status: int) -> None:
+        self._leave_gate()
         with self._lock:
             if child is not self._child or not self._wanted:
                 return

@@ -18,6 +18,7 @@ from teleconsult.plugin_api import Command, DeviceInfo, DeviceStatus, Reading, W
 from teleconsult.plugin_host._config import DeviceConfig
 from teleconsult.plugin_host._description import ReaderDescription
 from teleconsult.plugin_host._device import SWITCHED_OFF, DeviceAssignment, DeviceView, HostedDevice, Sinks
+from teleconsult.plugin_host._gate import StartGate
 from teleconsult.plugin_host._host import PluginHost
 from teleconsult.plugin_host._worker import plugin_environment
 from teleconsult.process import ChildProcess
@@ -51,6 +52,7 @@ class DeviceHost:
         self._plugins = plugins
         self._config = config or DeviceConfig()
         self._sinks = Sinks(on_reading, on_waveform, on_status, on_memory, self._fault)
+        self._gate = StartGate(self._config.starting)
         self._devices: dict[str, HostedDevice] = {}
         self._lock = threading.Lock()  # guards the table alone: devices are started, stopped and heard outside it
         self._closing = threading.Event()
@@ -168,6 +170,7 @@ class DeviceHost:
             paths=self._plugins.config.paths,
             config=self._config,
             sinks=self._sinks,
+            gate=self._gate,
         )
 
     def _begin(self, hosted: HostedDevice) -> None:
