@@ -3,7 +3,7 @@
     python -m tests.bench.device_readings [DEVICES...]
 
 A hub and a vehicle node run as processes, with one reader process for each device; the devices are virtual scales
-on one virtual radio (tests for real radios need real radios). The clock starts just before a device sends its
+on one virtual radio (a real radio adds its own air time). The clock starts just before a device sends its
 indication. "Stored" is when the vehicle doctor's page hears of the row after it was committed, "at the hub" when
 the specialist's page hears of it. Devices measure in turn, so that each figure is the cost of one reading while
 all the others are connected, and then all at once.
@@ -35,7 +35,7 @@ from tests.support.served import ENCOUNTER, TwoNodes
 from tests.support.world import PASSWORD
 
 DEVICES = (1, 10, 100)
-IN_TURN = 60
+IN_TURN = 100
 """Readings one after the other, for each number of devices."""
 AT_ONCE = 3
 """Times that all devices measure at the same moment."""
