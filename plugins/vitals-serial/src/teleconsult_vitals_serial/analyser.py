@@ -242,7 +242,8 @@ class _Door:
         self._session = session
         self._settings = settings
         self._blocks = blocks
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._heard: dict[asyncio.Task[None], float] = {}
+        """Each connection, and when it last said something."""
         self._told_at: float | None = None
         self._closed = False
 
@@ -253,17 +254,25 @@ class _Door:
         if self._closed:  # it was accepted just before the listening ended
             writer.transport.abort()
             return
-        self._tasks.add(task)
+        self._make_room()
+        self._heard[task] = asyncio.get_running_loop().time()
         try:
             if not self._settings.allows(str(writer.get_extra_info("peername")[0])):
                 await self._tell_stranger()
-            elif len(self._tasks) <= CONNECTIONS:
-                await self._take(reader, writer)
+            else:
+                await self._take(task, reader, writer)
         except (OSError, TimeoutError, asyncio.CancelledError):
             pass  # it connects again, or the reader is being stopped
         finally:
-            self._tasks.discard(task)
+            self._heard.pop(task, None)
             writer.transport.abort()
+
+    def _make_room(self) -> None:
+        """Hang up on the one that was silent longest: an analyser that lost its power never said goodbye."""
+        if len(self._heard) >= CONNECTIONS:
+            silent = min(self._heard, key=self._heard.__getitem__)
+            del self._heard[silent]
+            silent.cancel()
 
     async def _tell_stranger(self) -> None:
         """Once a minute: a stranger that tries on and on must not fill the device's line."""
@@ -272,7 +281,7 @@ class _Door:
             self._told_at = now
             await self._session.status(DeviceState.FAILED, NOT_ALLOWED)
 
-    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _take(self, task: asyncio.Task[None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async def send(data: bytes) -> None:
             """A sender that is gone or takes nothing will send its message again: nothing is lost."""
             with contextlib.suppress(OSError, TimeoutError):
@@ -285,6 +294,7 @@ class _Door:
         while True:
             async with asyncio.timeout(IDLE_BLOCK if framer.inside else None):
                 data = await reader.read(READ_BYTES)
+            self._heard[task] = asyncio.get_running_loop().time()
             for found in framer.feed(data):
                 await self._blocks.put(_Block(found, send))
             if not data:
@@ -293,7 +303,8 @@ class _Door:
     async def close(self) -> None:
         """End every connection, and those that are still on their way in."""
         self._closed = True
-        for task in self._tasks:
+        tasks = set(self._heard)
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(set(self._tasks))
+        if tasks:
+            await asyncio.wait(tasks)
