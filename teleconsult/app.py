@@ -19,6 +19,7 @@ from teleconsult import __version__
 from teleconsult.domain.people import SITE_ZONE
 from teleconsult.http import errors, pages, security
 from teleconsult.services.node import Node
+from teleconsult.settings import TlsSource
 
 PACKAGE = Path(__file__).parent
 LANGUAGES = ("zh", "en")
@@ -47,7 +48,7 @@ def create_app(node: Node) -> Flask:
         SESSION_COOKIE_NAME=f"teleconsult_{settings.kind}_{node.node_id[-8:]}",  # ports share cookies: name each node
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=settings.https or settings.tls_cert is not None,
+        SESSION_COOKIE_SECURE=settings.https or settings.tls_source is not TlsSource.NONE,
         PERMANENT_SESSION_LIFETIME=timedelta(hours=settings.session_hours),
         MAX_CONTENT_LENGTH=int(settings.max_upload_mb * 1024 * 1024) + 64 * 1024,
         WTF_CSRF_TIME_LIMIT=None,  # the token lives as long as the session

@@ -24,15 +24,19 @@ from teleconsult.domain.errors import N_, TeleconsultError, Unavailable
 from teleconsult.services import calls, consults, devices
 from teleconsult.services.media_health import MediaHealth
 from teleconsult.services.node import Node
-from teleconsult.settings import Settings
+from teleconsult.settings import Settings, TlsSource
 from teleconsult.store import Store, migrate
 from teleconsult.store.plugins import DatabasePluginState
 from teleconsult.sync.uplink import Uplink
+from teleconsult.tls import Authority, Contexts, OnlyHttps, SecureServer
 
 log = structlog.get_logger(__name__)
 
 LAPSE_EVERY = 30.0
 """Seconds between looks for consults whose time has run out."""
+
+PLAIN_PATHS = ("/trust", "/static/", "/catalogue/")
+"""What a node with HTTPS answers over plain HTTP: how to trust it, for browsers that do not yet."""
 
 
 def configure_logging(settings: Settings) -> None:
@@ -105,6 +109,10 @@ class Running:
                 log.exception("stopping a part failed")
         self.node.store.close()
 
+    def watch_certificate(self, contexts: Contexts) -> None:
+        """Renew the certificate when it is due, until the node stops."""
+        threading.Thread(target=contexts.watch, args=(self._ending,), name="certificate", daemon=True).start()
+
     def watch_logins(self, flask_app: Flask) -> None:
         """Close the sockets of logins that have ended, until the node stops."""
         threading.Thread(target=live.watch_logins, args=(flask_app, self._ending), name="logins", daemon=True).start()
@@ -136,7 +144,7 @@ class Running:
         node, settings = self.node, self.node.settings
         self._stops.append(devices.start_devices(node))
         if settings.hub_url and settings.vehicle_key:
-            uplink = Uplink(node, settings.hub_url.rstrip("/"), settings.vehicle_key)
+            uplink = Uplink(node, settings.hub_url.rstrip("/"), settings.vehicle_key, settings.hub_ca)
             uplink.start()
             self._stops.append(uplink.stop)
         else:
@@ -183,18 +191,24 @@ def run(settings: Settings) -> None:
 
     configure_logging(settings)
     node = build_node(settings)
+    contexts = _contexts(settings)
     listener = listen(settings)
     running = Running(node)
     running.start()
     flask_app = application.create_app(node)
     live.create_socketio(flask_app, node)
     running.watch_logins(flask_app)
-    tls = {"certfile": str(settings.tls_cert), "keyfile": str(settings.tls_key)} if settings.tls_cert else {}
-    server = pywsgi.WSGIServer(listener, flask_app, log=None, error_log=_ErrorLog(), **tls)
+    server: Any
+    if contexts is None:
+        server = pywsgi.WSGIServer(listener, flask_app, log=None, error_log=_ErrorLog())
+    else:
+        running.watch_certificate(contexts)
+        server = SecureServer(listener, OnlyHttps(flask_app, PLAIN_PATHS), contexts, log=None, error_log=_ErrorLog())
     for number in (signal.SIGINT, signal.SIGTERM):
         _on_signal(number, server)
     server.start()
-    address = f"{'https' if tls else 'http'}://{settings.host}:{listener.getsockname()[1]}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"{'https' if contexts else 'http'}://{host}:{listener.getsockname()[1]}"
     log.info("serving", kind=str(settings.kind), address=address)
     sys.stdout.write(address + "\n")
     sys.stdout.flush()
@@ -203,6 +217,15 @@ def run(settings: Settings) -> None:
     finally:
         running.stop()
         log.info("stopped", kind=str(settings.kind))
+
+
+def _contexts(settings: Settings) -> Contexts | None:
+    """The certificate to serve with; None for plain HTTP. Raises Unavailable when it cannot be used."""
+    if settings.tls_source is TlsSource.OWN:
+        return Contexts.of_authority(Authority(settings.data_dir))
+    if settings.tls_source is TlsSource.GIVEN and settings.tls_cert is not None:
+        return Contexts(settings.tls_cert, settings.tls_key)
+    return None
 
 
 def _on_signal(number: int, server: Any) -> None:

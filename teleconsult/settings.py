@@ -22,6 +22,25 @@ class NodeKind(StrEnum):
     VEHICLE = "vehicle"
 
 
+class TlsMode(StrEnum):
+    """What is wanted of HTTPS."""
+
+    AUTO = "auto"
+    OWN = "own"
+    OFF = "off"
+
+
+class TlsSource(StrEnum):
+    """Where the certificate comes from that this node serves with."""
+
+    GIVEN = "given"
+    OWN = "own"
+    NONE = "none"
+
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
 class Settings(BaseSettings):
     """Everything that can be set, with its default."""
 
@@ -46,6 +65,10 @@ class Settings(BaseSettings):
     )
 
     hub_url: str | None = Field(default=None, description=N_("Vehicle only: address of the hub."))
+    hub_ca: Path | None = Field(
+        default=None,
+        description=N_("Vehicle only: the hub's own authority (PEM), where no public one vouches for the hub."),
+    )
     vehicle_key: str | None = Field(
         default=None, description=N_("Vehicle only: the key made by `teleconsult vehicle-key`.")
     )
@@ -82,8 +105,12 @@ class Settings(BaseSettings):
     )
     redis_url: str | None = Field(default=None, description=N_("Message queue when more than one hub process runs."))
     trust_proxy: int = Field(default=0, ge=0, description=N_("Number of reverse proxies in front whose headers count."))
-    https: bool = Field(
-        default=False, description=N_("Pages are served over HTTPS (by us or a proxy): secure cookies.")
+    https: bool = Field(default=False, description=N_("A proxy in front serves the pages over HTTPS: secure cookies."))
+    tls: TlsMode = Field(
+        default=TlsMode.AUTO,
+        description=N_(
+            "HTTPS by this node: own makes a local authority, off none, auto own where other machines can reach it."
+        ),
     )
     tls_cert: Path | None = Field(default=None, description=N_("Certificate chain (PEM) to serve HTTPS with."))
     tls_key: Path | None = Field(default=None, description=N_("Its private key (PEM)."))
@@ -109,6 +136,20 @@ class Settings(BaseSettings):
     def is_hub(self) -> bool:
         """Whether this node is the hub."""
         return self.kind is NodeKind.HUB
+
+    @property
+    def tls_source(self) -> TlsSource:
+        """Whose certificate this node serves with. By default its own authority's, unless files are given, a proxy does
+        it, or only this machine can reach the node and no authority was made: localhost is a secure context."""
+        if self.tls is TlsMode.OFF:
+            return TlsSource.NONE
+        if self.tls_cert is not None:
+            return TlsSource.GIVEN
+        if self.tls is TlsMode.OWN:
+            return TlsSource.OWN
+        if self.https or (self.host in LOOPBACK and not (self.data_dir / "tls" / "authority.crt").is_file()):
+            return TlsSource.NONE
+        return TlsSource.OWN
 
     @property
     def only_plugins(self) -> frozenset[str] | None:

@@ -17,6 +17,7 @@ from teleconsult.cli.db import db
 from teleconsult.cli.devices import devices
 from teleconsult.cli.plugin import plugin
 from teleconsult.cli.plugins import plugins
+from teleconsult.cli.tls import tls
 from teleconsult.cli.user import user
 from teleconsult.cli.vehicle_key import vehicle_key
 from teleconsult.i18n import gettext as _
@@ -90,5 +91,5 @@ def demo(data_dir: Path, hub_port: int, vehicle_port: int) -> None:
     run.run(data_dir, hub_port=hub_port, vehicle_port=vehicle_port)
 
 
-for _group in (db, user, vehicle_key, plugins, plugin, devices, check):
+for _group in (db, user, vehicle_key, tls, plugins, plugin, devices, check):
     main.add_command(_group)

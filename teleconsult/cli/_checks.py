@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import ssl
@@ -24,14 +25,17 @@ from teleconsult.i18n import TRANSLATIONS
 from teleconsult.i18n import gettext as _
 from teleconsult.media import MediaConfig, MediaWorkers
 from teleconsult.plugin_host import PluginConfig, PluginHost
-from teleconsult.settings import Settings
+from teleconsult.settings import LOOPBACK, Settings, TlsSource
 from teleconsult.store import Store, migrate
 from teleconsult.store.plugins import DatabasePluginState
 from teleconsult.store.tables import AuditEntry, User
+from teleconsult.sync.uplink import hub_context
+from teleconsult.tls import Authority, describe
 
 WORKER_SECONDS = 20.0
 HUB_SECONDS = 10.0
 MOST_SKEW = timedelta(seconds=60)
+AUTHORITY_ENDS_SOON = timedelta(days=90)
 LEAST_FREE_GB = 1
 
 
@@ -170,14 +174,16 @@ def check_port(settings: Settings) -> list[Finding]:
 
 def check_tls(settings: Settings) -> list[Finding]:
     """Certificate and key can be read and fit; without them, who gets camera and microphone."""
-    if settings.tls_cert is not None:
+    if settings.tls_source is TlsSource.GIVEN:
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(str(settings.tls_cert), settings.tls_key)
         except (OSError, ssl.SSLError) as error:
             sentence = _("The certificate cannot be used: %(reason)s.", reason=error.strerror or error)
             return [Finding(False, sentence, _("Correct TELECONSULT_TLS_CERT and TELECONSULT_TLS_KEY."))]
         return [Finding(True, _("Certificate and key can be read and fit."))]
-    if settings.https or settings.host in ("127.0.0.1", "::1", "localhost"):
+    if settings.tls_source is TlsSource.OWN:
+        return _check_authority(Authority(settings.data_dir))
+    if settings.https or settings.host in LOOPBACK:
         return []
     return [
         Finding(
@@ -186,6 +192,25 @@ def check_tls(settings: Settings) -> list[Finding]:
             _("Set TELECONSULT_TLS_CERT and TELECONSULT_TLS_KEY, or TELECONSULT_HTTPS=true behind a proxy."),
         )
     ]
+
+
+def _check_authority(authority: Authority) -> list[Finding]:
+    """The node's own authority: made, kept from others, good for a while."""
+    if not authority.exists():
+        sentence = _("This node makes its own certificate authority when it starts.")
+        return [Finding(None, sentence, _("Each device has to trust it once: open /trust on the node."))]
+    if os.name == "posix" and (authority.key_file.stat().st_mode | authority.folder.stat().st_mode) & 0o077:
+        sentence = _("Others on this machine can read the authority's key: %(path)s.", path=authority.key_file)
+        advice = _("Run: chmod -R go= %(path)s, then replace it: teleconsult tls renew --authority")
+        return [Finding(False, sentence, advice % {"path": authority.folder})]
+    until = describe(authority.certificate()).valid_until
+    if until < datetime.now(UTC) + AUTHORITY_ENDS_SOON:
+        sentence = _("This node's certificate authority ends on %(date)s.", date=f"{until:%Y-%m-%d}")
+        return [Finding(False, sentence, _("Replace it: teleconsult tls renew --authority"))]
+    why = authority.why_renew()
+    if why:
+        return [Finding(None, _("The certificate is renewed when the node starts."))]
+    return [Finding(True, _("The certificate of this node's own authority is good."))]
 
 
 def check_plugins(settings: Settings) -> list[Finding]:
@@ -250,10 +275,19 @@ def check_hub(settings: Settings) -> list[Finding]:
         return [*found, Finding(False, _("It is not said where the hub is."), _("Set TELECONSULT_HUB_URL."))]
     address = settings.hub_url.rstrip("/") + "/login.json"
     try:
-        with urllib.request.urlopen(address, timeout=HUB_SECONDS) as answer:  # noqa: S310 - the operator's address
+        context = hub_context(settings.hub_ca) if settings.hub_ca else None
+        with urllib.request.urlopen(address, timeout=HUB_SECONDS, context=context) as answer:  # noqa: S310 - the operator's
             date = answer.headers.get("Date")
     except (OSError, ValueError, urllib.error.URLError) as error:
         reason = getattr(error, "reason", None) or error
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            sentence = _(
+                "The certificate of the hub %(url)s is not trusted: %(reason)s.",
+                url=settings.hub_url,
+                reason=reason.verify_message,
+            )
+            advice = _("Copy the hub's authority file here and set TELECONSULT_HUB_CA to it.")
+            return [*found, Finding(False, sentence, advice)]
         sentence = _("The hub %(url)s does not answer: %(reason)s.", url=settings.hub_url, reason=reason)
         advice = _("Check the network and TELECONSULT_HUB_URL. Without a link everything but the live call works.")
         return [*found, Finding(False, sentence, advice)]

@@ -25,7 +25,7 @@ HUB_ONLY = {
     "ice_servers",
     "redis_url",
 }
-VEHICLE_ONLY = {"hub_url", "vehicle_key"}
+VEHICLE_ONLY = {"hub_url", "hub_ca", "vehicle_key"}
 
 
 class Refused(click.ClickException):

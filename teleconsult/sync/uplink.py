@@ -6,8 +6,10 @@ within a few seconds, not by a socket's time-out.
 
 from __future__ import annotations
 
+import ssl
 import threading
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import socketio
@@ -29,6 +31,12 @@ PIECE = 64 * 1024
 BEAT_SECONDS = 2.0
 BEAT_TIMEOUT = 4.0
 CALL_TIMEOUT = 15.0
+REFUSALS = {
+    "authority": "the hub's certificate is not from an authority that this vehicle trusts; set TELECONSULT_HUB_CA",
+    "authority_file": "TELECONSULT_HUB_CA cannot be used",
+}
+"""What the log says of a refusal that a person has to mend on this machine."""
+
 EPHEMERAL = frozenset({"waveform", "streaming", "device"})
 """Events that go to the hub as they happen and are not records."""
 
@@ -36,7 +44,9 @@ EPHEMERAL = frozenset({"waveform", "streaming", "device"})
 class Uplink:
     """A vehicle's link to its hub. `start()` returns at once; the link comes and goes by itself."""
 
-    def __init__(self, node: Node, hub_url: str, key: str) -> None:
+    def __init__(self, node: Node, hub_url: str, key: str, authority: Path | None = None) -> None:
+        """`authority` is the only one (PEM) that may vouch for the hub; without it the system's are asked."""
+        self._authority = authority
         self._node = node
         self._url = hub_url
         self._key = key
@@ -49,7 +59,7 @@ class Uplink:
         self._refusal: str | None = None
         self._missing: list[str] = []
         self._threads: list[threading.Thread] = []
-        self._client = self._new_client()
+        self._client = socketio.Client(reconnection=False)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -86,7 +96,8 @@ class Uplink:
     # -- the link -------------------------------------------------------------------------------------------------
 
     def _new_client(self) -> socketio.Client:
-        client = socketio.Client(reconnection=False, logger=False, request_timeout=5)
+        options = {"sslopt": {"context": hub_context(self._authority)}} if self._authority else {}
+        client = socketio.Client(reconnection=False, logger=False, request_timeout=5, websocket_extra_options=options)
         client.on("deliver", self._on_deliver, namespace=NAMESPACE)
         client.on("poke", self._on_poke, namespace=NAMESPACE)
         client.on("disconnect", self._on_disconnect, namespace=NAMESPACE)
@@ -104,12 +115,19 @@ class Uplink:
             pause = min(pause * 1.6, 8.0)
 
     def _connect(self) -> bool:
-        self._client = self._new_client()
+        try:
+            self._client = self._new_client()
+        except TeleconsultError as error:
+            self._refuse("authority_file", str(error))
+            return False
         auth = {"vehicle_id": self._node.node_id, "key": self._key, "version": __version__}
         try:
             self._client.connect(self._url, auth=auth, namespaces=[NAMESPACE], transports=["websocket"], wait_timeout=5)
         except socketio.exceptions.ConnectionError as error:
-            self._refusal = str(error) if "key" in str(error) else None
+            if distrust := _distrust(error):
+                self._refuse("authority", distrust)
+                return False
+            self._refusal = "key" if "key" in str(error) else None
             log.info("the hub cannot be reached", hub=self._url, reason=str(error))
             return False
         except Exception as error:  # a library underneath may raise anything; the link is just not there
@@ -117,6 +135,12 @@ class Uplink:
             return False
         self._refusal = None
         return True
+
+    def _refuse(self, refusal: str, reason: str) -> None:
+        """Remember what a person has to mend before there can be a link; said in the log once, not at each try."""
+        if refusal != self._refusal:
+            log.warning(REFUSALS[refusal], hub=self._url, reason=reason)
+        self._refusal = refusal
 
     def _beat_until_lost(self) -> None:
         while not self._stopping.is_set():
@@ -276,6 +300,30 @@ class Uplink:
 
     def _on_poke(self, *_data: object) -> None:
         self._work.set()
+
+
+def hub_context(authority: Path) -> ssl.SSLContext:
+    """What verifies a hub whose certificate comes from this authority (a PEM file) and no other.
+
+    Raises Unavailable when the file cannot be used.
+    """
+    try:
+        return ssl.create_default_context(cafile=str(authority))
+    except OSError as error:
+        raise Unavailable(
+            N_("The file %(path)s with the hub's authority cannot be used: %(reason)s."),
+            path=authority,
+            reason=error.strerror or error,
+        ) from error
+
+
+def _distrust(error: BaseException | None) -> str | None:
+    """Why the hub's certificate was not accepted, if that is what an error of the library goes back to."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def error_to_wire(error: TeleconsultError) -> dict[str, Any]:

@@ -1,0 +1,189 @@
+"""The local authority: what it makes, who may read it, when it makes a new certificate, what it cannot vouch for."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import stat
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from teleconsult.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
+from teleconsult.tls import Authority, Contexts, authority, describe, machine
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Authority:
+    made = Authority(tmp_path)
+    made.make(["vehicle.local", "192.168.7.7"])
+    return made
+
+
+def move_clock(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
+    class Moved(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
+            return datetime.now(UTC) + by
+
+    monkeypatch.setattr(authority, "datetime", Moved)
+
+
+def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> None:
+    """A real handshake over a pair of sockets; raises what the client makes of the certificate."""
+    near, far = socket.socketpair()
+
+    def serve() -> None:
+        try:
+            server.wrap_socket(far, server_side=True).close()
+        except OSError:
+            far.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        client.wrap_socket(near, server_hostname=name).close()
+    finally:
+        near.close()
+        thread.join(10)
+
+
+def serving(pem: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
+
+
+def test_only_the_service_can_read_the_keys(own: Authority) -> None:
+    def mode(path: Path) -> int:
+        return stat.S_IMODE(path.stat().st_mode)
+
+    assert mode(own.folder) == 0o700
+    assert mode(own.key_file) == mode(own.server_file) == 0o600
+    assert {path.name for path in own.folder.iterdir()} == {"authority.key", "authority.crt", "server.pem", "names"}
+
+
+def test_the_certificate_has_every_name_and_lives_as_long_as_browsers_allow(own: Authority) -> None:
+    certificate = own.server_certificate()
+    shown = describe(certificate)
+    assert {"localhost", "vehicle.local", "127.0.0.1", "::1", "192.168.7.7"} <= set(shown.names)
+    host = socket.gethostname().lower().partition(".")[0]
+    assert f"{host}.local" in shown.names
+    assert shown.valid_until - shown.valid_from <= timedelta(days=397)
+    key = certificate.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    assert key.curve.name == "secp256r1"
+    assert len(shown.fingerprint) == 95
+
+
+@pytest.mark.parametrize("name", ["vehicle.local", "localhost", "127.0.0.1", "::1", "192.168.7.7"])
+def test_a_client_that_trusts_the_authority_accepts_it(own: Authority, name: str) -> None:
+    shake_hands(ssl.create_default_context(cafile=str(own.file)), serving(own.server_file), name)
+
+
+def test_a_client_that_does_not_trust_it_or_asks_for_another_name_refuses(own: Authority) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError, match="unable to get local issuer"):
+        shake_hands(ssl.create_default_context(), serving(own.server_file), "vehicle.local")
+    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
+        shake_hands(ssl.create_default_context(cafile=str(own.file)), serving(own.server_file), "other.local")
+
+
+def test_a_stolen_key_cannot_vouch_for_the_rest_of_the_world(own: Authority, tmp_path: Path) -> None:
+    key = serialization.load_pem_private_key(own.key_file.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    root = own.certificate()
+    names = [x509.DNSName("bank.example.com"), x509.IPAddress(ipaddress.ip_address("203.0.113.5"))]
+    forged = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "bank")]))
+        .issuer_name(root.subject)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(root.not_valid_before_utc)
+        .not_valid_after(root.not_valid_before_utc + timedelta(days=300))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = tmp_path / "forged.pem"
+    pem.write_bytes(own.key_file.read_bytes() + forged.public_bytes(serialization.Encoding.PEM))
+    with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree"):
+        shake_hands(ssl.create_default_context(cafile=str(own.file)), serving(pem), "bank.example.com")
+
+
+def test_it_is_renewed_in_time_and_keeps_added_names(own: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert own.why_renew() is None
+    before = own.server_certificate()
+    move_clock(monkeypatch, timedelta(days=300))
+    assert own.why_renew() is None
+    move_clock(monkeypatch, timedelta(days=340))
+    assert own.why_renew() == "time"
+    own.renew()
+    assert own.why_renew() is None
+    after = own.server_certificate()
+    assert after.not_valid_after_utc > before.not_valid_after_utc
+    assert "vehicle.local" in describe(after).names
+    assert after.issuer == own.certificate().subject
+
+
+def test_it_is_renewed_when_the_addresses_change(own: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = {ipaddress.ip_address("10.20.30.40"), ipaddress.ip_address("203.0.113.9")}
+    monkeypatch.setattr(machine, "_own_addresses", lambda: moved)
+    assert own.why_renew() == "names"
+    assert own.renew() == ("203.0.113.9",), "a public address that was not there when the authority was made"
+    assert "10.20.30.40" in describe(own.server_certificate()).names
+    assert own.why_renew() is None
+
+
+def test_a_name_beyond_the_authority_needs_another_authority(own: Authority) -> None:
+    before = own.server_file.read_bytes()
+    with pytest.raises(InvalidInput, match=r"may not vouch for hub\.example\.org"):
+        own.renew(["hub.example.org"])
+    assert own.server_file.read_bytes() == before
+    first = describe(own.certificate()).fingerprint
+    own.replace(["hub.example.org"])
+    assert describe(own.certificate()).fingerprint != first
+    assert {"hub.example.org", "vehicle.local"} <= set(describe(own.server_certificate()).names)
+    shake_hands(ssl.create_default_context(cafile=str(own.file)), serving(own.server_file), "hub.example.org")
+
+
+def test_what_cannot_be_done_is_said(own: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Conflict):
+        own.make()
+    with pytest.raises(NotFound):
+        Authority(tmp_path / "other").renew()
+    with pytest.raises(InvalidInput, match="neither"):
+        own.renew(["two words"])
+    move_clock(monkeypatch, -timedelta(days=20000))
+    with pytest.raises(Unavailable, match="clock"):
+        Authority(tmp_path / "early").make()
+    move_clock(monkeypatch, timedelta(days=4000))
+    with pytest.raises(Unavailable, match="expired"):
+        own.renew()
+
+
+def test_new_connections_get_the_new_certificate(own: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    contexts = Contexts.of_authority(own)
+    first = contexts.current
+    contexts.look()
+    assert contexts.current is first
+    move_clock(monkeypatch, timedelta(days=340))
+    contexts.look()
+    assert contexts.current is not first
+
+
+def test_a_broken_file_leaves_the_certificate_in_force(own: Authority, tmp_path: Path) -> None:
+    given = tmp_path / "given.pem"
+    given.write_bytes(own.server_file.read_bytes())
+    contexts = Contexts(given)
+    first = contexts.current
+    given.write_text("half a fi")
+    contexts.look()
+    assert contexts.current is first
+    with pytest.raises(Unavailable, match=r"given.pem"):
+        Contexts(given)
