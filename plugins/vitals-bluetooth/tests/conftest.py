@@ -1,13 +1,7 @@
 """A virtual radio for each test that asks for one."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # importlib mode does not do it
-
-from peripherals import Radio
+from teleconsult_vitals_bluetooth.simulated.threaded import Radio
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from peripherals import Peripheral, Value, device, stamp
 from teleconsult_vitals_bluetooth.cuff import Cuff
 from teleconsult_vitals_bluetooth.frames import Stamp, parse_date_time
 from teleconsult_vitals_bluetooth.settings import BluetoothSettings
+from teleconsult_vitals_bluetooth.simulated.threaded import Peripheral, Value, device, stamp
 from teleconsult_vitals_bluetooth.thermometer import Thermometer
 
 from teleconsult.plugin_api import DeviceInfo, DeviceUnavailable, ReadingFlag

@@ -139,15 +139,12 @@ def test_flags_in_every_combination_and_every_wrong_length(layout):
         frame = layout.frame(flags)
         value = layout.parse(frame)
         assert value == layout.parse(bytearray(frame))
-        for length in range(len(frame)):
+        # Every length for a few fields; for the 8192 frames of a composition the telling ones.
+        for length in range(len(frame)) if len(layout.parts) < 10 else (0, len(frame) // 2, len(frame) - 1):
             with pytest.raises(MalformedFrame):
                 layout.parse(frame[:length])
-        if layout.parse is heart_rate.parse_heart_rate and flags & 16:
-            with pytest.raises(MalformedFrame):
-                layout.parse(frame + b"\0")
-        else:
-            with pytest.raises(MalformedFrame):
-                layout.parse(frame + b"\0")
+        with pytest.raises(MalformedFrame):
+            layout.parse(frame + b"\0")
         with pytest.raises(MalformedFrame):
             layout.parse(frame + bytes(600))
         if layout.reserved and layout.parse is not heart_rate.parse_heart_rate:

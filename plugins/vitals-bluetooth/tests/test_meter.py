@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 import teleconsult_vitals_bluetooth.meter as module
-from peripherals import Peripheral, Value, device, stamp
 from teleconsult_vitals_bluetooth.ieee11073 import encode_sfloat
 from teleconsult_vitals_bluetooth.meter import Meter
+from teleconsult_vitals_bluetooth.simulated.threaded import Peripheral, Value, device, stamp
 
 from teleconsult.plugin_api import ReadingFlag
 

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 import teleconsult_vitals_bluetooth as plugin
-from peripherals import Peripheral, Value, device, stamp
 from teleconsult_vitals_bluetooth.ieee11073 import Special, encode_sfloat
 from teleconsult_vitals_bluetooth.oximeter import Oximeter
 from teleconsult_vitals_bluetooth.scale import Scale
 from teleconsult_vitals_bluetooth.settings import BluetoothSettings
+from teleconsult_vitals_bluetooth.simulated.threaded import Peripheral, Value, device, stamp
 from teleconsult_vitals_bluetooth.strap import Strap
 from teleconsult_vitals_bluetooth.thermometer import Thermometer
 

@@ -7,12 +7,11 @@ import threading
 from collections.abc import Coroutine
 from typing import Any
 
+from teleconsult.plugin_api import DeviceInfo
 from teleconsult_vitals_bluetooth.settings import BluetoothSettings
 from teleconsult_vitals_bluetooth.simulated import radio as virtual
 from teleconsult_vitals_bluetooth.simulated.devices import stamp
 from teleconsult_vitals_bluetooth.simulated.radio import Value
-
-from teleconsult.plugin_api import DeviceInfo
 
 __all__ = ["Peripheral", "Radio", "Value", "device", "stamp"]
 WAIT = 5.0
