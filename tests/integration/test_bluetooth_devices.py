@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
+from teleconsult.demo import virtual_cuff
 from teleconsult.demo.run import Demo
 from teleconsult.domain.errors import InvalidInput, NotFound, Unavailable
 from teleconsult.domain.plugin_state import MemoryPluginStateStore, PluginRecord
@@ -393,6 +395,20 @@ def test_the_demonstration_has_the_cuff_on_the_air_and_keeps_what_a_person_chang
         demo.stop()
     store.close()
     assert len(addresses) == 2
+
+
+def test_a_letter_at_the_demonstration_s_terminal_presses_the_cuff_s_button(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, terminal = pty.openpty()
+    with os.fdopen(terminal) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        virtual_cuff.take_letters(clinic.radio)
+        os.write(person, b"x\nm\n")
+        assert clinic.shown()["kind"] == "blood_pressure"
+        os.write(person, b"\x04")  # the end of what is typed, so that nobody reads the closed terminal
+        clinic.stored(1)
+    os.close(person)
 
 
 def test_no_installed_simulator_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
