@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import serial
 import teleconsult_vitals_serial as plugin
-from teleconsult_vitals_serial import ports
+from teleconsult_vitals_serial import oximeter, ports
 from teleconsult_vitals_serial.oximeter import (
     BATTERY_LOW,
     KEEP_STILL,
@@ -144,9 +144,10 @@ def test_a_lost_packet_shows_as_a_gap(start, line):
     assert [bench.waveform().first_index // 25 for _ in range(4)] == [0, 1, 5, 6]
 
 
-def test_a_slow_start(start, line):
+def test_a_slow_start(start, line, monkeypatch):
+    monkeypatch.setattr(oximeter, "SILENT", timedelta(seconds=0.6))
     bench = start()
-    assert bench.status("searching", timeout=8).sentence == SWITCH_ON
+    assert bench.status("searching").sentence == SWITCH_ON
     line.send(packets(2))
     assert bench.reading("spo2")
 
