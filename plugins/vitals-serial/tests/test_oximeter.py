@@ -317,6 +317,16 @@ class TestSpotChecks:
         again.status("idle")
         assert again.session.memory == {"unkept": []}
 
+    def test_what_came_while_the_clock_was_asked_survives_a_stop(self, start, line, device_bench):
+        bench = start(clock=lambda: self.NOW)
+        line.send(spot_check(96, 70, self.NOW, from_memory=True))
+        with pytest.raises(AssertionError, match="no reading"):
+            bench.reading(timeout=0.4)  # it is held until the device has told its time
+        bench.cancel()
+        again = device_bench(Oximeter, SerialSettings(), device=bench.device, memory=bench.session.memory)
+        reading = again.reading("spo2")
+        assert (reading.value("spo2"), reading.flags) == (96, (ReadingFlag.CLOCK_NOT_SET,))
+
     def test_no_measurement_is_a_sentence(self, start, line):
         bench = self.begin(start, line, self.NOW)
         line.send(spot_check(127, 511, self.NOW, missing=True))

@@ -111,16 +111,20 @@ class _Conversation:
             await self._port.write(select_format(self._settings.oximeter_format.number))
         await self._port.write(GET_TIME)
         heard_at = self._session.now()
-        async for data in self._port.chunks():
-            now = self._session.now()
-            if data:
-                heard_at = now
-                await self._take(data, now)
-            elif now - heard_at >= SILENT and self._clock.waits_for_none:
-                # A device that sends finished measurements alone is rightly silent between them.
-                await self._tell(DeviceState.SEARCHING, SWITCH_ON)
-            for stored, arrived in self._clock.due(now):
-                await self._keep(stored, arrived)
+        try:
+            async for data in self._port.chunks():
+                now = self._session.now()
+                if data:
+                    heard_at = now
+                    await self._take(data, now)
+                elif now - heard_at >= SILENT and self._clock.waits_for_none:
+                    # A device that sends finished measurements alone is rightly silent between them.
+                    await self._tell(DeviceState.SEARCHING, SWITCH_ON)
+                for stored, arrived in self._clock.due(now):
+                    await self._keep(stored, arrived)
+        finally:
+            for stored, arrived in self._clock.take_held():
+                await self._shelve(stored, arrived)
 
     async def _take(self, data: bytes, now: datetime) -> None:
         if answer := self._clock.answers.feed(data):
@@ -188,16 +192,22 @@ class _Conversation:
 
     async def _keep(self, stored: StoredMeasurement, arrived: datetime) -> None:
         """One finished measurement of a device that measures once."""
-        found = stored.measurement
-        if found.spo2 is None:
+        if not await self._shelve(stored, arrived):
             await self._tell(DeviceState.FAILED, NO_RESULT)
             return
+        await self._offer_unkept()
+        self._told = None
+        await self._tell(DeviceState.IDLE, BATTERY_LOW if stored.measurement.battery_low else KEPT)
+
+    async def _shelve(self, stored: StoredMeasurement, arrived: datetime) -> bool:
+        """Remember a measurement until the node has it. False if there is no value in it."""
+        found = stored.measurement
+        if found.spo2 is None:
+            return False
         taken_at, clock_flag = self._clock.correct(stored, arrived)
         flags = sorted({*found.flags, *([clock_flag] if clock_flag else [])})
         await self._shelf.put(Unkept(found.spo2, found.pulse_rate, taken_at, stored.stamp, tuple(flags), found.raw))
-        await self._offer_unkept()
-        self._told = None
-        await self._tell(DeviceState.IDLE, BATTERY_LOW if found.battery_low else KEPT)
+        return True
 
     async def _offer_unkept(self) -> None:
         """Hand over what the node does not have yet. Raises ReadingNotTaken; then it is offered the next time."""

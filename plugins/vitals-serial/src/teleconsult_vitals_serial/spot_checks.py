@@ -55,8 +55,12 @@ class DeviceClock:
         """The measurements whose time can be told now, as well as it ever can, and when they arrived."""
         if self._offset is None and now - self._asked_at < CLOCK_WAIT and len(self._held) < MOST_HELD:
             return []
-        due, self._held = self._held, []
-        return due
+        return self.take_held()
+
+    def take_held(self) -> list[tuple[StoredMeasurement, datetime]]:
+        """All that are held, whether the clock is known or not."""
+        held, self._held = self._held, []
+        return held
 
     def correct(self, stored: StoredMeasurement, arrived: datetime) -> tuple[datetime | None, ReadingFlag | None]:
         """When it was measured, UTC, and what is to be said about it."""
