@@ -206,6 +206,32 @@ def test_a_bond_is_made_when_the_device_asks_for_it_and_lasts(radio, start):
     assert second.session.memory["bluetooth"] == memory["bluetooth"]
 
 
+def test_results_that_only_a_paired_peer_may_have_come_once(radio, start):
+    peripheral = Peripheral(radio, 0x1810, {0x2A35: Value(0x2A35, "indicate", paired=True)})
+    bench = start(peripheral)
+    peripheral.send(0x2A35, frame(145))
+    assert bench.reading().value("systolic") == 145
+    assert peripheral.connections[-1].is_encrypted
+    peripheral.send(0x2A35, frame(146))
+    assert bench.reading().value("systolic") == 146
+
+
+def test_a_device_that_forgot_the_bond_is_paired_anew(radio, start):
+    peripheral = Peripheral(radio, 0x1810, {0x2A35: Value(0x2A35, "indicate", paired=True)})
+    first = start(peripheral)
+    first.status("idle")
+    first.cancel()
+
+    async def forget():
+        await peripheral.device.keystore.delete_all()
+
+    radio.do(forget())
+    second = start(peripheral, memory=first.session.memory)
+    peripheral.send(0x2A35, frame(147))
+    assert second.reading().value("systolic") == 147
+    assert second.session.memory["bluetooth"]["keys"] != first.session.memory["bluetooth"]["keys"]
+
+
 def test_a_lost_device_is_unavailable_and_found_again(radio, start):
     peripheral = cuff(radio)
     bench = start(peripheral)

@@ -117,6 +117,18 @@ def test_stored_records_are_fetched_exactly_once_across_restarts(radio, start):
     assert meter.requests == ["0101", "0103010500", "0103010700", "0106"]
 
 
+def test_what_was_stored_before_the_first_connection_can_be_left(radio, device_bench):
+    meter = VirtualMeter(radio, records={n: record(n) for n in range(5)})
+    settings = radio.settings.model_copy(update={"history": False})
+    bench = device_bench(Meter, settings, device=device(meter), clock=lambda: NOW)
+    told(bench, "no new")
+    meter.records[5] = record(5)
+    bench.command("fetch")
+    assert numbers(bench, 1) == [5]
+    told(bench, "1 stored")
+    assert meter.requests == ["0106", "0103010500"]
+
+
 def test_a_record_is_not_passed_before_the_node_has_it(radio, start):
     meter = VirtualMeter(radio, records={n: record(n) for n in range(3)})
     bench = start(meter, memory={"last_record": 0})

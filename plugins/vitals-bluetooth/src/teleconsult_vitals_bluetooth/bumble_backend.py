@@ -153,7 +153,8 @@ class BumbleClient(BaseBleakClient):
         self._name = address_or_ble_device.name
         self._host = host
         self._connection: Connection | None = None
-        self._callbacks: dict[int, Callable[[bytes], None]] = {}
+        self._callbacks: dict[int, NotifyCallback] = {}
+        self._handlers: dict[int, Callable[[bytes], None]] = {}
 
     @property
     def name(self) -> str:
@@ -248,17 +249,16 @@ class BumbleClient(BaseBleakClient):
     async def start_notify(self, characteristic: BleakGATTCharacteristic, callback: NotifyCallback, **_: Any) -> None:
         """Have each notification or indication handed to `callback`."""
         self._standing()
-
-        def hand_over(value: bytes) -> None:
-            callback(bytearray(value))
-
-        self._callbacks[characteristic.handle] = hand_over
+        handle = characteristic.handle
+        self._callbacks[handle] = callback
+        # The same function each time: bumble keeps the one of a subscription that the device refused.
+        hand_over = self._handlers.setdefault(handle, lambda value: self._callbacks[handle](bytearray(value)))
         await _translated(characteristic.obj.subscribe(hand_over))
 
     async def stop_notify(self, characteristic: BleakGATTCharacteristic) -> None:
         """Want no more of them."""
         self._standing()
-        await _translated(characteristic.obj.unsubscribe(self._callbacks.pop(characteristic.handle, None)))
+        await _translated(characteristic.obj.unsubscribe(self._handlers.pop(characteristic.handle, None)))
 
     def _standing(self) -> Connection:
         if self._connection is None:

@@ -70,7 +70,7 @@ class Phase(Enum):
     SINCE = 1
     """Records from the bookmark on."""
     NEWEST = 2
-    """The newest record, to see whether the meter began to count anew."""
+    """The newest record, to see whether the meter began to count anew, or to begin behind it."""
     ALL = 3
 
 
@@ -116,7 +116,9 @@ class Meter(BluetoothReader):
             await self._fetch()
 
     async def _fetch(self) -> None:
-        if self.bookmark < 0:
+        if self.bookmark < 0 and not self.settings.history:
+            await self._ask(Phase.NEWEST, racp.report_last())
+        elif self.bookmark < 0:
             await self._ask(Phase.ALL, racp.report_all())
         else:
             await self._ask(Phase.SINCE, racp.report_from(min(self.bookmark + 1, 0xFFFF)))
@@ -201,6 +203,8 @@ class Meter(BluetoothReader):
             self._records.clear()
             self._next = Phase.ALL, racp.report_all()
         elif phase is Phase.NEWEST:
+            if self.bookmark < 0 and numbers:
+                self._handed_out = numbers[-1]
             self._records.clear()
             yield Notice(DeviceState.IDLE, texts.NOTHING_STORED)
         else:

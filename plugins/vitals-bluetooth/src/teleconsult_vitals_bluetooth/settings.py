@@ -45,6 +45,13 @@ class BluetoothSettings(BaseModel):
         "无法核对设备时钟时，测量时间最多可早多少天。",
     )
 
+    history: bool = Field(
+        default=True,
+        title="Older records 历史记录",
+        description="Take also what a glucose meter stored before it was first connected. "
+        "血糖仪首次连接时，同时读取此前存储的记录。",
+    )
+
     @field_validator("timezone")
     @classmethod
     def _known(cls, value: str) -> str:

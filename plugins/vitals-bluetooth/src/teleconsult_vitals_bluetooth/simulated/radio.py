@@ -16,7 +16,12 @@ from bumble.att import ATT_Error, Attribute, ErrorCode
 from bumble.controller import Controller
 from bumble.core import UUID, AdvertisingData
 from bumble.device import Connection, Device, DeviceConfiguration
-from bumble.gatt import Characteristic, CharacteristicValue, Service
+from bumble.gatt import (
+    GATT_CLIENT_CHARACTERISTIC_CONFIGURATION_DESCRIPTOR,
+    Characteristic,
+    CharacteristicValue,
+    Service,
+)
 from bumble.host import Host
 from bumble.link import LocalLink
 from bumble.pairing import PairingConfig
@@ -170,6 +175,9 @@ class Peripheral:
         self.device.pairing_config_factory = lambda _: PairingConfig(sc=True, mitm=False, bonding=True)
         for number, group in services.items():
             self.device.add_service(Service(UUID.from_16_bits(number), [v.characteristic for v in group.values()]))
+        for value in self.values.values():
+            if value.paired:
+                self._protect_subscription(value)
         self.device.on(Device.EVENT_CONNECTION, self._connected)
         self._advertised = AdvertisingData(
             [
@@ -248,6 +256,12 @@ class Peripheral:
         await self.device.stop_advertising()
         await self.hang_up()
         await self.device.stop_advertising()
+
+    def _protect_subscription(self, value: Value) -> None:
+        following = value.characteristic.handle + 1
+        for attribute in self.device.gatt_server.attributes:
+            if attribute.handle == following and attribute.type == GATT_CLIENT_CHARACTERISTIC_CONFIGURATION_DESCRIPTOR:
+                attribute.permissions |= Attribute.WRITE_REQUIRES_ENCRYPTION
 
     def _connected(self, connection: Connection) -> None:
         self.connections.append(connection)
