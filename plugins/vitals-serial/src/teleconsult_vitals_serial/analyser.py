@@ -181,7 +181,8 @@ class SerialAnalyser(Analyser):
 
     async def run(self, session: DeviceSession) -> None:
         """Open the port and take messages until cancelled."""
-        async with SerialPort(find_port(self.device), self.settings.analyser_baud) as port:
+        address = await asyncio.to_thread(find_port, self.device)
+        async with SerialPort(address, self.settings.analyser_baud) as port:
             await session.status(DeviceState.IDLE, WAITING)
             framer = Framer()
             async for data in port.chunks():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -81,7 +82,8 @@ class Oximeter(DeviceReader):
 
     async def run(self, session: DeviceSession) -> None:
         """Open the port and hand over what comes, until cancelled."""
-        async with SerialPort(find_port(self.device), self.settings.oximeter_baud) as port:
+        address = await asyncio.to_thread(find_port, self.device)
+        async with SerialPort(address, self.settings.oximeter_baud) as port:
             await session.status(DeviceState.CONNECTED, PUT_FINGER_IN)
             await _Conversation(session, port, self.settings).listen()
 
