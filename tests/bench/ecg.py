@@ -12,6 +12,8 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -31,13 +33,14 @@ def processes(root: int) -> dict[str, list[int]]:
     return {"node": [root], "children": children}
 
 
-def cpu_seconds(pids: list[int]) -> float:
-    """CPU time that these processes have used so far."""
-    ticks = 0
+def cpu_seconds(pids: Iterable[int]) -> dict[int, float]:
+    """CPU time that these processes have used so far; one that has ended is left out."""
+    used = {}
     for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+        with suppress(FileNotFoundError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            used[pid] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return used
 
 
 def figures(runs: list[Heard], topic: str) -> dict[str, float]:
@@ -94,10 +97,10 @@ def _measure(nodes: TwoNodes) -> tuple[Rows, Rows]:
         heard = listener.heard[starts[where] :]
         for kind in ("ecg", "plethysmogram"):
             rows[f"{kind} {where}"] = figures(waves(heard, kind), consult)
-    load = {
-        f"{who}, {part}": {"CPU (%)": (cpu_seconds(owners[who][part]) - before) / passed * 100}
-        for (who, part), before in used.items()
-    }
+    load = {}
+    for (who, part), before in used.items():
+        spent = sum(now - before[pid] for pid, now in cpu_seconds(before).items())
+        load[f"{who}, {part}"] = {"CPU (%)": spent / passed * 100}
     for listener in listeners.values():
         listener.close()
     return rows, load
