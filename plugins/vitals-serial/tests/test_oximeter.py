@@ -179,7 +179,7 @@ def test_lets_go_at_once(start, line):
         assert line.in_use
         began = time.monotonic()
         bench.cancel()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 2.5
         assert not line.in_use
 
 
@@ -200,7 +200,7 @@ def test_a_flood_is_slowed_and_ends_nothing(start, line):
     assert not bench.session.refused.is_set()
     began = time.monotonic()
     bench.cancel()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 2.5
     stop.set()
     line.unplug()
 
