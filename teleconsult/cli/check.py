@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -23,22 +23,25 @@ MARKS = {True: "✓", False: "✗", None: "–"}
     short_help=_("Tell whether this machine is ready."),
     help=_(
         "Tell in plain words whether this machine is ready: ✓ is well, ✗ has to be mended, – is worth knowing. "
-        "Exit code 0 only when nothing has to be mended. Run it with the same settings as the node."
+        "Exit code 0 only when nothing has to be mended. Run it with the same settings as the node. With --network it "
+        "tries the way of a call instead, at the hub or from the vehicle, while the node runs."
     ),
 )
 @click.option("--vehicle", "is_vehicle", is_flag=True, help=_("This machine is a vehicle. [TELECONSULT_KIND=vehicle]"))
+@click.option("--network", "is_network", is_flag=True, help=_("Try the way between vehicle and hub, media included."))
 @click.pass_context
-def check(context: click.Context, /, is_vehicle: bool, **options: object) -> None:
+def check(context: click.Context, /, is_vehicle: bool, is_network: bool, **options: object) -> None:
     """Print the findings."""
     import os
 
-    from teleconsult.cli import _checks
+    from teleconsult.cli import _checks, _network
 
     kind = "vehicle" if is_vehicle else os.environ.get("TELECONSULT_KIND", "hub")
     settings = settings_from(kind, options)
     click.echo(_("Checking the hub.") if settings.is_hub else _("Checking the vehicle node."))
     failed = 0
-    for finding in _findings(settings, _checks.checks_of(settings)):
+    checks = _network.checks_of(settings) if is_network else _checks.checks_of(settings)
+    for finding in _findings(settings, checks):
         failed += finding.well is False
         click.echo(f"{MARKS[finding.well]} {finding.sentence}" + (f" {finding.advice}" if finding.advice else ""))
     if failed:
@@ -47,7 +50,7 @@ def check(context: click.Context, /, is_vehicle: bool, **options: object) -> Non
     click.echo(_("Ready."))
 
 
-def _findings(settings: Settings, checks: list[Callable[[Settings], list[Finding]]]) -> Iterator[Finding]:
+def _findings(settings: Settings, checks: Iterable[Callable[[Settings], Iterable[Finding]]]) -> Iterator[Finding]:
     from teleconsult.cli import _checks
     from teleconsult.cli._program import sentence_of
 

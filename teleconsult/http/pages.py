@@ -16,6 +16,7 @@ def init_app(app: Flask) -> None:
         consults,
         devices,
         encounters,
+        link,
         outbox,
         patients,
         queue,
@@ -23,14 +24,16 @@ def init_app(app: Flask) -> None:
         shell,
         today,
         trends,
+        trust,
     )
     from teleconsult.services.node import Node
 
     node: Node = app.extensions["teleconsult"]
     shell.init_app(app)
-    both = (auth, calls, consults, consult_parts, record, trends)
-    hub_only, vehicle_only = (admin, board, queue), (today, patients, encounters, devices, outbox)
+    both = (auth, calls, consults, consult_parts, record, trends, trust)
+    hub_only, vehicle_only = (admin, board, link, queue), (today, patients, encounters, devices, outbox)
     for module in (*both, *(hub_only if node.is_hub else vehicle_only)):
         app.register_blueprint(module.bp)
+    app.extensions["csrf"].exempt(link.bp)
     if not node.is_hub:
         app.register_blueprint(trends.person_bp)

@@ -50,6 +50,11 @@ ROOM: Final = "probe:"
 class Signalling(Protocol):
     """The way to the media workers. All of it may raise TeleconsultError."""
 
+    @property
+    def ports(self) -> tuple[int, int] | None:
+        """First and last UDP port that the workers use, known after `open`; None: any."""
+        ...
+
     def open(self) -> tuple[str, str]:
         """Have a connection offered: its name, and the description."""
         ...
@@ -66,8 +71,9 @@ class Signalling(Protocol):
 class WorkerSignalling:
     """To media workers of this process."""
 
-    def __init__(self, media: MediaBackend) -> None:
+    def __init__(self, media: MediaBackend, ports: tuple[int, int] | None = None) -> None:
         self._media = media
+        self.ports = ports
 
     def open(self) -> tuple[str, str]:
         """Raises Unavailable where no worker offers anything in time, or has no port."""
@@ -205,7 +211,6 @@ _ADVICE_AFAR: Final[dict[ProbeOutcome, str]] = {
 def check_addresses(
     signalling: Signalling,
     *,
-    ports: tuple[int, int] | None = None,
     announced: Sequence[str] = (),
     here: bool = True,
     questions: int = QUESTIONS,
@@ -224,7 +229,7 @@ def check_addresses(
             result = _try(signalling, name, Probe(sdp=sdp, host=host, count=questions))
         finally:
             signalling.close(name)
-        results.append(AddressResult(host, ports, host in announced, result, here))
+        results.append(AddressResult(host, signalling.ports, host in announced, result, here))
     if not hosts:
         signalling.close(name)
     return results

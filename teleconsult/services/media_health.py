@@ -105,7 +105,7 @@ class MediaHealth:
             if backend is None:
                 raise Unavailable(N_("The hub has no media worker running. Voice and picture come as soon as it has."))
             results = media.check_addresses(
-                WorkerSignalling(backend), ports=settings.media_port_range, announced=self._plan.announced
+                WorkerSignalling(backend, settings.media_port_range), announced=self._plan.announced
             )
         except TeleconsultError as error:
             return MediaReport(now, (), self._plan.unknown, error.message, error.params)

@@ -57,6 +57,10 @@ def ask(client: FlaskClient, method: str, url: str, token: str | None) -> TestRe
     return client.open(url, method=method, headers=headers, data={} if method != "GET" else None)
 
 
+WITH_A_KEY = "link."
+"""Views that a vehicle's computer asks with its key: no browser sends that by itself, so they need no token."""
+
+
 def as_person(app: Flask, actor: Actor) -> FlaskClient:
     return enter_as(app.test_client(), app.extensions["teleconsult"], actor)
 
@@ -113,11 +117,21 @@ def test_a_person_without_a_login_is_led_to_the_login_page(app: Flask) -> None:
 def test_no_change_without_its_csrf_token(app: Flask, actor: Actor) -> None:
     client = as_person(app, actor)
     for rule, method in rules(app):
-        if method == "GET":
+        if method == "GET" or rule.endpoint.startswith(WITH_A_KEY):
             continue
         for token in (None, "forged"):
             answer = ask(client, method, address(app, rule), token)
             assert (answer.status_code, answer.get_json()["code"]) == (400, "csrf"), f"{method} {rule.rule}"
+
+
+def test_nothing_is_done_for_a_vehicle_without_its_key(app: Flask) -> None:
+    clients = [app.test_client(), *(as_person(app, actor) for actor in PEOPLE)]
+    for rule, method in rules(app):
+        if rule.endpoint.startswith(WITH_A_KEY):
+            for client in clients:
+                for headers in ({}, {"Authorization": f"Bearer {World.vehicle_id}.wrong"}, {"Authorization": "Bearer"}):
+                    answer = client.open(address(app, rule), method=method, json={}, headers=headers)
+                    assert answer.status_code == 403, f"{method} {rule.rule}"
 
 
 def test_every_answer_carries_the_headers(app: Flask) -> None:
