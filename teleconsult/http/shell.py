@@ -20,6 +20,7 @@ from teleconsult.http.security import allow, current_actor, current_node, declar
 from teleconsult.services import devices, measuring, surroundings
 from teleconsult.services.node import Node
 from teleconsult.services.surroundings import RunningCall
+from teleconsult.settings import TlsSource
 
 bp = Blueprint("shell", __name__)
 
@@ -110,6 +111,7 @@ def frame() -> dict[str, Any]:
     return {
         "person": _person(actor) if actor else None,
         "nav": [_entry(way) for way in ways_of(node, actor)] if actor else [],
+        "own_authority": node.settings.tls_source is TlsSource.OWN,
         "node": {"kind": node.settings.kind.value, "name": around.node_name or fallback, "id": node.node_id},
         "strip": {
             "place": around.place,
