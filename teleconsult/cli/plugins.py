@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,29 +14,82 @@ from teleconsult.i18n import gettext as _
 from teleconsult.i18n import terminal_language
 
 if TYPE_CHECKING:
-    from teleconsult.plugin_host import PluginHost
+    from teleconsult.plugin_host import PluginHost, PluginView
     from teleconsult.services.node import Node
 
 
-@click.group(help=_("Plugins of this machine. A running node takes changes over with its next start."))
-def plugins() -> None:
-    """The group."""
+@click.group(
+    invoke_without_command=True,
+    help=_("Plugins of this machine: which there are, on and off, settings. A running node follows within seconds."),
+)
+@node_options
+@click.pass_context
+def plugins(context: click.Context, is_vehicle: bool, data_dir: str | None, database_url: str | None) -> None:
+    """List them, unless a subcommand is named."""
+    if context.invoked_subcommand is None:
+        _list(is_vehicle, data_dir, database_url, as_json=False)
 
 
 @plugins.command(name="list", help=_("Load every plugin once and show how it stands."))
+@click.option("--json", "as_json", is_flag=True, help=_("Print the machine form instead of the table."))
 @node_options
-def list_(is_vehicle: bool, data_dir: str | None, database_url: str | None) -> None:
+def list_(is_vehicle: bool, data_dir: str | None, database_url: str | None, as_json: bool) -> None:
     """Show all plugins."""
+    _list(is_vehicle, data_dir, database_url, as_json=as_json)
+
+
+def _list(is_vehicle: bool, data_dir: str | None, database_url: str | None, *, as_json: bool) -> None:
     with _running(is_vehicle, data_dir, database_url) as (_node, host):
         views = host.plugins()
+    if as_json:
+        click.echo(json.dumps([_as_json(view) for view in views], ensure_ascii=False, indent=1))
+        return
     if not views:
         click.echo(_("No plugins are installed"))
+    language = terminal_language()
     table(
-        [(view.name, view.version, _(view.status_label), view.title.in_language(terminal_language())) for view in views]
+        [
+            (
+                view.name,
+                view.version,
+                _(view.status_label),
+                ", ".join(view.kinds) or "–",
+                view.title.in_language(language),
+            )
+            for view in views
+        ]
     )
     for view in views:
+        if view.settings:
+            click.echo(f"{view.name}: {json.dumps(_shown(view), ensure_ascii=False)}")
         if view.last_error:
-            click.echo(f"{view.name}: {view.last_error}")
+            click.echo(f"{view.name}: {_('Last fault')} ({view.faults}): {view.last_error}")
+
+
+def _as_json(view: PluginView) -> dict[str, Any]:
+    return {
+        "name": view.name,
+        "version": view.version,
+        "distribution": view.distribution,
+        "status": view.status,
+        "kinds": view.kinds,
+        "settings": _shown(view),
+        "faults": view.faults,
+        "last_error": view.last_error,
+        "last_error_at": view.last_error_at.isoformat() if view.last_error_at else None,
+    }
+
+
+def _shown(view: PluginView) -> dict[str, Any]:
+    """The settings in force, secrets hidden."""
+    fields = (view.settings_schema or {}).get("properties", {})
+
+    def is_secret(name: str) -> bool:
+        field = fields.get(name, {})
+        kinds = (field, *field.get("anyOf", ()))  # a secret, or a secret or nothing
+        return any(kind.get("format") == "password" or kind.get("writeOnly") for kind in kinds)
+
+    return {name: "…" if is_secret(name) and value else value for name, value in view.settings.items()}
 
 
 @plugins.command(help=_("Switch a plugin on, also after faults."))
@@ -72,7 +126,7 @@ def set_(
             switching.configure(node, SYSTEM, name, {**host.plugin(name).settings, **changes})
         except SettingsRefused as refused:
             raise Refused("; ".join(f"{field}: {what}" for field, what in refused.errors.items())) from None
-    click.echo(_("The settings are saved."))
+    click.echo(_("The settings are saved. A running node takes them over within seconds."))
 
 
 def _switch(name: str, on: bool, is_vehicle: bool, data_dir: str | None, database_url: str | None) -> None:
@@ -101,8 +155,6 @@ def _running(is_vehicle: bool, data_dir: str | None, database_url: str | None) -
 
 
 def _pair(text: str) -> tuple[str, Any]:
-    import json
-
     key, equals, value = text.partition("=")
     if not equals:
         raise Refused(_("Write settings as key=value: %(text)s", text=text))

@@ -24,6 +24,16 @@ class PluginRecord:
     last_error_at: datetime | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def runs(self) -> bool:
+        """Whether the plugin is meant to run."""
+        return self.enabled and not self.switched_off
+
+    @property
+    def decision(self) -> tuple[bool, Mapping[str, Any]]:
+        """What of the record says how the plugin is to run; the rest is history."""
+        return self.runs, self.settings
+
 
 class PluginStateStore(Protocol):
     """Where plugin records are kept. Both methods may be called from any thread."""

@@ -86,6 +86,7 @@ class PluginHost:
         self._store = store
         self._plugins: dict[str, HostedPlugin] = {}
         self._listeners: list[Callable[[str], None]] = []
+        self._closing = threading.Event()
 
     def start(self) -> None:
         """Find all plugins and load those that are meant to run. A plugin that fails stops no other."""
@@ -94,9 +95,11 @@ class PluginHost:
         for name in sorted((self.config.only or frozenset()) - self._plugins.keys()):
             log.warning("a plugin that the settings name is not installed", plugin=name)
         _together([plugin.start for plugin in self._plugins.values()])
+        threading.Thread(target=self._follow, name="plugins-follow", daemon=True).start()
 
     def stop(self) -> None:
         """End all plugin processes."""
+        self._closing.set()
         _together([plugin.close for plugin in self._plugins.values()])
 
     def on_change(self, listener: Callable[[str], None]) -> None:
@@ -207,6 +210,11 @@ class PluginHost:
         return self._checked(plugin, "deliver", lambda: DeliveryReceipt.model_validate(answer))
 
     # Inside
+
+    def _follow(self) -> None:
+        while not self._closing.wait(self.config.follow_every):
+            for plugin in self._plugins.values():
+                plugin.follow()
 
     def _get(self, name: str) -> HostedPlugin:
         try:

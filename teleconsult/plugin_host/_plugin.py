@@ -76,7 +76,7 @@ class HostedPlugin:
         self.found = found
         self.status = PluginStatus.FOUND
         self.description: PluginDescription | None = None
-        self.record = PluginRecord(found.name)
+        self.record = self._stored = PluginRecord(found.name)
         self._schema: Mapping[str, Any] | None = None
         self._config = config
         self._store = store
@@ -126,7 +126,7 @@ class HostedPlugin:
     def start(self) -> None:
         """Bring it to the status that the record and the node's settings ask for."""
         with self._change:
-            self.record = self._store.get(self.name) or PluginRecord(self.name)
+            self.record = self._stored = self._store.get(self.name) or PluginRecord(self.name)
             if self._config.only is not None and self.name not in self._config.only:
                 self._move(PluginStatus.NOT_SELECTED)
             elif self.found.others:
@@ -167,6 +167,30 @@ class HostedPlugin:
             filled = self._check_settings(values)
             self._keep(replace(self.record, settings=filled))
             if self.status is PluginStatus.ENABLED or self.status is PluginStatus.STOPPED_BY_SETTINGS:
+                self._end_worker()
+                self._load()
+        self._changed(self.name)
+
+    def follow(self) -> None:
+        """Do what a person has decided elsewhere (on the command line) since its record was last read."""
+        with self._change:
+            try:
+                kept = self._store.get(self.name)
+            except Exception:  # a store that is out of reach must not take the plugins with it
+                log.exception("plugin record was not read", plugin=self.name)
+                return
+            if kept is None or kept.decision == self._stored.decision:
+                return
+            reload = kept.settings != self.record.settings or not self.enabled
+            log.info("a plugin's record was changed elsewhere", plugin=self.name)
+            self.record = self._stored = kept
+            if self.status is PluginStatus.NOT_SELECTED or self.found.others:
+                return
+            self._recent.clear()
+            if not kept.runs:
+                self._move(PluginStatus.SWITCHED_OFF_AFTER_FAULTS if kept.enabled else PluginStatus.DISABLED)
+                self._end_worker()
+            elif reload:
                 self._end_worker()
                 self._load()
         self._changed(self.name)
@@ -212,6 +236,7 @@ class HostedPlugin:
         """Count a fault, and switch the plugin off if it is one of too many."""
         now = time.monotonic()
         with self._change:
+            self.follow()  # so that a decision made elsewhere is not written over
             self._recent.append(now)
             while self._recent and self._recent[0] < now - self._config.fault_window:
                 self._recent.popleft()
@@ -247,6 +272,7 @@ class HostedPlugin:
         self.record = record
         try:
             self._store.save(record)
+            self._stored = record
         except Exception:  # a store that is out of reach must not take the plugins with it
             log.exception("plugin record was not stored", plugin=self.name)
 
