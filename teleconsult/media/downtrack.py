@@ -51,6 +51,8 @@ class Downtrack:
         self.fraction_lost = 0.0
         self.round_trip: float | None = None
         self.source: Source | None = None
+        self.held = False
+        """Whether nothing is sent until a source takes this stream up again."""
         self._cname = cname
         self.send: Callable[[bytes], None] = _nowhere
         """Protects and sends a packet: set by the port while it is open."""
@@ -99,7 +101,9 @@ class Downtrack:
         """Go on with `source`, whose next packet has these numbers, without a seam in ours."""
         if self.source is not None and self.source is not source:
             self.source.detach(self)
-        self._remember()
+        if not self.held:
+            self._remember()
+        self.held = False
         elapsed = int((now - self._last_at) * source.clock_rate) if self._last_at else 1
         self.source = source
         self._map_types(source)
@@ -109,6 +113,13 @@ class Downtrack:
         clock = source.last_clock(now)
         if clock is not None:
             self.pass_report(*clock, now)
+
+    def hold(self) -> None:
+        """Send nothing until a source takes this stream up again; what was held back will not have been missed."""
+        if self.source is not None and not self.held:
+            self._remember()
+            self.source.detach(self)
+            self.held = True
 
     def _remember(self) -> None:
         """Where the stream that ends here stood, in our numbers."""
@@ -170,7 +181,7 @@ class Downtrack:
     def resend(self, sequences: Iterable[int], now: float) -> None:
         """Answer a NACK from what the source keeps, by retransmission streams where they were negotiated."""
         source = self.source
-        if source is None:
+        if source is None or self.held:
             return
         self._budget = min(RESEND_BUDGET, self._budget + (now - self._budget_at) * 20 * RESEND_BUDGET)
         self._budget_at = now

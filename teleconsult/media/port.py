@@ -44,7 +44,11 @@ class Cipher:
     send_rtcp: Callable[[bytes], None]
 
 
-def _nobody() -> None:
+def _nobody(bitrate: int) -> None:
+    pass
+
+
+def _unread(loss: float, round_trip: float | None) -> None:
     pass
 
 
@@ -69,9 +73,10 @@ class Port:
         self._reporters: set[int] = set()
         self._rtx: dict[int, tuple[Source, Mapping[int, int]]] = {}
         self._downs: dict[int, Downtrack] = {}
-        self._remb: int | None = None
-        self.on_estimate: Callable[[], None] = _nobody
-        """Called when an estimate has come."""
+        self.on_estimate: Callable[[int], None] = _nobody
+        """Called with every estimate of what the link to this browser carries, in bit/s."""
+        self.on_report: Callable[[float, float | None], None] = _unread
+        """Called with every report on pictures: share of packets lost, seconds there and back if known."""
         self._limited: int | None = None
         self._limited_at = 0.0
         self._counted = (0, 0)
@@ -223,8 +228,7 @@ class Port:
                     if down is not None and down.source is not None:
                         down.source.request_keyframe(now)
                 case rtcp.Remb():
-                    self._remb = report.bitrate
-                    self.on_estimate()
+                    self.on_estimate(report.bitrate)
 
     def _on_report(self, report: rtcp.SenderReport | rtcp.ReceiverReport, now: float) -> None:
         if isinstance(report, rtcp.SenderReport):
@@ -235,17 +239,14 @@ class Port:
             down = self._downs.get(block.ssrc)
             if down is not None:
                 down.on_block(block, now)
+                if down.kind == "video":
+                    self.on_report(down.fraction_lost, down.round_trip)
 
     @property
     def round_trip(self) -> float | None:
         """Seconds to this browser and back, from its reports; None before the first."""
         known = [down.round_trip for down in self._downs.values() if down.round_trip is not None]
         return min(known) if known else None
-
-    def take_remb(self) -> int | None:
-        """The estimate this browser sent since the last call, in bit/s."""
-        remb, self._remb = self._remb, None
-        return remb
 
     def limit(self, source: Source, bitrate: int | None, now: float) -> None:
         """Hold this browser's picture to `bitrate` (bit/s), or to nothing: told when it falls, and every second."""
@@ -269,6 +270,11 @@ class Port:
     def sent_octets(self) -> int:
         """Octets of payload sent."""
         return self._ended_octets + sum(down.octets + down.resent_octets for down in self._downs.values())
+
+    @property
+    def pictures_octets(self) -> int:
+        """Octets of pictures sent, over the streams that are sent now."""
+        return sum(down.octets + down.resent_octets for down in self._downs.values() if down.kind == "video")
 
     def traffic(self) -> tuple[int, int]:
         """Octets received and sent since the last call."""

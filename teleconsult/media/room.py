@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from time import monotonic
 from typing import Any, Final
 
 import structlog
 
 from teleconsult.media.bandwidth import Downlink
+from teleconsult.media.downtrack import Downtrack
 from teleconsult.media.messages import (
     REFUSALS,
     MediaConfig,
@@ -36,11 +38,11 @@ TAKEOVER: Final = 1.0
 QUALITY_INTERVAL: Final = 2.0
 """Seconds between two words on how each connection does."""
 
-LIMIT_INTERVAL: Final = 0.5
-"""Seconds between two looks at what receivers' links take, if no receiver says anything."""
+HOLD: Final = 1.0
+"""Seconds for which a receiver whose link is choked gets voice alone: until the queue is gone, and less follows."""
 
-LIMIT_PAUSE: Final = 0.1
-"""Least seconds between two looks."""
+LIMIT_INTERVAL: Final = 0.5
+"""Seconds between two looks at what receivers' links take; one that seems full is acted on at once."""
 
 
 class Room:
@@ -54,7 +56,7 @@ class Room:
         self._tasks: set[asyncio.Task[None]] = set()
         self._downlinks: dict[str, Downlink] = {}
         self._on_empty = on_empty
-        self._quality_at = self._limit_at = monotonic()
+        self._quality_at = monotonic()
         self._loop = asyncio.get_running_loop()
         self._loop.call_later(LIMIT_INTERVAL, self._tick)
 
@@ -66,8 +68,9 @@ class Room:
             return
         peer = Peer(name, participant, self._config, self)
         self.peers[name] = peer
-        self._downlinks[name] = Downlink()
-        peer.port.on_estimate = self._on_estimate
+        link = self._downlinks[name] = Downlink()
+        peer.port.on_estimate = partial(self._on_estimate, peer)
+        peer.port.on_report = link.report
         self._tell_state(peer)
         peer.want(self._others(peer))
         self._spawn(peer.run())
@@ -170,6 +173,7 @@ class Room:
             return
         now = monotonic()
         try:
+            self._measure(now)
             self._limit(now)
             if now - self._quality_at >= QUALITY_INTERVAL:
                 seconds, self._quality_at = now - self._quality_at, now
@@ -180,20 +184,32 @@ class Room:
             log.exception("room's duties failed")
         self._loop.call_later(LIMIT_INTERVAL, self._tick)
 
-    def _on_estimate(self) -> None:
+    def _on_estimate(self, peer: Peer, bitrate: int) -> None:
+        """A receiver's estimate. Most say that all is well."""
+        link = self._downlinks.get(peer.name)
+        if link is None or not link.estimate(bitrate):
+            return
+        self._limit(monotonic())
+        if link.choked:
+            pictures = [down for down in peer.port.downs if down.kind == "video" and not down.held]
+            for down in pictures:
+                down.hold()
+            self._loop.call_later(HOLD, self._go_on, pictures)
+
+    def _go_on(self, pictures: list[Downtrack]) -> None:
+        """The queue is gone, publishers have come down: pictures start anew where nothing else has started them."""
         now = monotonic()
-        if now - self._limit_at >= LIMIT_PAUSE:
-            self._limit(now)
+        for down in pictures:
+            if down.held and down.source is not None:
+                down.source.attach(down, now)
+
+    def _measure(self, now: float) -> None:
+        for peer in self.peers.values():
+            ceiling = self._config.video_bitrate * sum(down.kind == "video" for down in peer.port.downs)
+            self._downlinks[peer.name].measure(peer.port.pictures_octets, ceiling, now)
 
     def _limit(self, now: float) -> None:
         """Hold every publisher to what the fullest link of those who watch it takes."""
-        self._limit_at = now
-        for peer in self.peers.values():
-            ceiling = self._config.video_bitrate * sum(down.kind == "video" for down in peer.port.downs)
-            link, remb = self._downlinks[peer.name], peer.port.take_remb()
-            link.measure(peer.port.sent_octets, ceiling, now)
-            if remb is not None:
-                link.estimate(remb, ceiling)
         for peer in self.peers.values():
             source = peer.published.get("video")
             if source is not None and peer.port.is_open:
@@ -202,9 +218,9 @@ class Room:
     def _least_share(self, source: Source) -> int | None:
         shares: list[int] = []
         for peer in self.peers.values():
-            kinds = [down.kind for down in peer.port.downs if down.source is not None]
             if any(down.source is source for down in peer.port.downs):
-                share = self._downlinks[peer.name].share(kinds.count("video"), kinds.count("audio"))
+                pictures = sum(down.kind == "video" and down.source is not None for down in peer.port.downs)
+                share = self._downlinks[peer.name].share(pictures)
                 if share is not None:
                     shares.append(share)
         return min(shares) if shares else None

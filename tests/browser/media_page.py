@@ -96,8 +96,13 @@ window.RTCPeerConnection = class extends Native {
 window.stats = async () => {
   const pc = window.connections.at(-1);
   const out = { audioEnergy: 0, frames: 0, width: 0, height: 0, sentWidth: 0, sentHeight: 0, received: 0, sent: 0 };
+  Object.assign(out, { samples: 0, concealed: 0 });
   for (const entry of (await pc.getStats()).values()) {
-    if (entry.type === "inbound-rtp" && entry.kind === "audio") out.audioEnergy += entry.totalAudioEnergy ?? 0;
+    if (entry.type === "inbound-rtp" && entry.kind === "audio") {
+      out.audioEnergy += entry.totalAudioEnergy ?? 0;
+      out.samples += entry.totalSamplesReceived ?? 0;
+      out.concealed += (entry.concealedSamples ?? 0) - (entry.silentConcealedSamples ?? 0);
+    }
     if (entry.type === "inbound-rtp" && entry.kind === "video") {
       out.frames += entry.framesDecoded ?? 0;
       out.width = Math.max(out.width, entry.frameWidth ?? 0);

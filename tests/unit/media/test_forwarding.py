@@ -175,6 +175,28 @@ def test_far_jump_is_a_new_start_not_a_loss() -> None:
     assert len(receiver.packets) == 2
 
 
+def test_stream_that_is_held_goes_on_without_a_seam_from_a_keyframe() -> None:
+    bench, receiver = connected()
+    for number in range(5):
+        bench.feed(100 + number, 10.0 + number / 30, 3000 * number)
+    before = len(receiver.packets)
+    last = fields(receiver.packets[-1])
+    receiver.down.hold()
+    bench.feed(105, 10.2, 18_000)
+    receiver.down.resend([last[1]], 10.3)
+    assert len(receiver.packets) == before, "neither new packets nor old ones"
+    asked = bench.plis()
+    bench.source.attach(receiver.down, 11.0)
+    assert bench.plis() == asked + 1
+    bench.feed(106, 11.1, 99_000, INTERFRAME)
+    assert len(receiver.packets) == before
+    bench.feed(107, 11.2, 108_000)
+    again = fields(receiver.packets[-1])
+    assert again[1] == (last[1] + 1) & 0xFFFF, "what was held back was not lost"
+    assert again[2] > last[2]
+    assert not receiver.down.held
+
+
 def test_nack_is_answered_from_what_is_kept() -> None:
     bench, receiver = connected()
     for number in range(5):

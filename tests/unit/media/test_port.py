@@ -135,9 +135,15 @@ def test_feedback_of_receivers_reaches_the_publisher_or_is_answered() -> None:
         rtcp.receiver_report(9) + rtcp.keyframe_request(9, 1000), lambda: 10**9
     )  # not a stream of this receiver
     assert sum(isinstance(one, rtcp.KeyframeRequest) for one in plain.reports) == before + 1
+    estimates: list[int] = []
+    reports: list[tuple[float, float | None]] = []
+    other.on_estimate = estimates.append
+    other.on_report = lambda loss, round_trip: reports.append((loss, round_trip))
     other.receive(rtcp.receiver_report(9) + rtcp.remb(9, 640_000, [down.ssrc]), lambda: 10**9)
-    assert other.take_remb() == 640_000
-    assert other.take_remb() is None
+    assert estimates == [640_000]
+    block = rtcp.Block(down.ssrc, 64, 10, sequence, 0, 0, 0)
+    other.receive(rtcp.receiver_report(9, [block]), lambda: 10**9)
+    assert reports == [(0.25, None)]
 
 
 def test_port_numbers_arrivals_and_reports_every_second() -> None:

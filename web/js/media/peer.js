@@ -78,8 +78,11 @@ const AUDIO_BITRATE = 40_000;
 /** Bits per second that are enough for a picture worth looking for more. */
 const LEAST_PROBE = 300_000;
 
-/** Seconds between two attempts to find out whether the link carries more than the browser believes. */
-const PROBE_INTERVAL = 5;
+/** Least and most seconds between two attempts to find out whether the link carries more than the browser believes. */
+const PROBE_INTERVALS = Object.freeze([4, 6]);
+
+/** Share of what the browser believes the link carries that is sent before such an attempt, and for how many seconds. */
+const BREATH = Object.freeze({ share: 0.3, seconds: 1.2 });
 
 /** Sizes sent: divisors of the camera's 1280x720. */
 const SCALES = Object.freeze([1, 4 / 3, 2, 8 / 3, 4]);
@@ -128,7 +131,9 @@ export class MediaPeer extends EventTarget {
   /** A machine that cannot encode fifteen large pictures a second sends smaller ones for a while. */
   #tired = { scale: 1, until: 0 };
   #bitrate = VIDEO_BITRATE;
-  #probedAt = 0;
+  /** The last attempt to find more: when, from how much, and how long to wait for the next. */
+  #probe = { at: 0, from: 0, wait: PROBE_INTERVALS[0] };
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #breath;
 
   /** @param {MediaPeerOptions} options */
   constructor({ send, stream, iceServers = [], videoBitrate = VIDEO_BITRATE }) {
@@ -223,6 +228,7 @@ export class MediaPeer extends EventTarget {
     this.#over = true;
     clearTimeout(this.#deadline);
     clearTimeout(this.#reminder);
+    clearTimeout(this.#breath);
     clearInterval(this.#measuring);
     this.#pc.close();
   }
@@ -393,21 +399,38 @@ export class MediaPeer extends EventTarget {
   async #adapt(before, now) {
     if (now.limitedBy === "cpu" && now.framesPerSecond < 15) this.#tired = { scale: this.#scale * 2, until: now.at + REST };
     else if (now.at > this.#tired.until) this.#tired = { scale: 1, until: 0 };
+    const breathed = this.#probe.at >= before.at; // pictures were coarse on purpose: they say nothing of their size
     const frames = now.encoded - before.encoded;
-    const quantizer = frames > 0 ? (now.quantizers - before.quantizers) / frames : null;
+    const quantizer = frames > 0 && !breathed ? (now.quantizers - before.quantizers) / frames : null;
     const wanted = scaleAfter(this.#scale, { ...now, quantizer });
     const scale = Math.min(4, Math.max(wanted, this.#tired.scale));
-    let bitrate = this.#bitrate;
-    if (now.available >= this.#videoBitrate) bitrate = this.#videoBitrate;
-    else if (now.at - this.#probedAt >= PROBE_INTERVAL && now.lossUp < 0.02) {
-      // A browser that has less to send than it believes it may does not look for more, except when it is allowed more.
-      this.#probedAt = now.at;
-      bitrate = Math.round(Math.min(this.#videoBitrate, Math.max(LEAST_PROBE, 2 * now.available)));
-      if (bitrate === this.#bitrate) bitrate -= 1000;
+    const bitrate = now.available >= this.#videoBitrate ? this.#videoBitrate : this.#bitrate;
+    if (scale !== this.#scale || bitrate !== this.#bitrate) {
+      this.#scale = scale;
+      this.#bitrate = bitrate;
+      await this.#limit();
     }
-    if (scale === this.#scale && bitrate === this.#bitrate) return;
-    this.#scale = scale;
-    this.#bitrate = bitrate;
+    if (!this.#probe.at) this.#probe.at = now.at; // a browser that begins looks for itself
+    const due = now.at - this.#probe.at >= this.#probe.wait;
+    if (due && now.available > 0 && now.available < this.#videoBitrate && now.lossUp < 0.02) await this.#look(now);
+  }
+
+  /**
+   * Find out whether the link carries more. A browser tries that where it has had less to send than it believes it
+   * may, and is then allowed more: so the picture takes a breath first. Fewer attempts where the last found nothing.
+   *
+   * @param {Totals} now
+   */
+  async #look({ at, available }) {
+    const found = available > 1.3 * this.#probe.from;
+    const wait = found ? PROBE_INTERVALS[0] : Math.min(2 * this.#probe.wait, PROBE_INTERVALS[1]);
+    this.#probe = { at, from: available, wait };
+    this.#bitrate = Math.round(BREATH.share * available);
+    clearTimeout(this.#breath);
+    this.#breath = setTimeout(() => {
+      this.#bitrate = Math.round(Math.min(this.#videoBitrate, Math.max(LEAST_PROBE, 2 * available)));
+      void this.#limit();
+    }, BREATH.seconds * 1000);
     await this.#limit();
   }
 }
