@@ -154,6 +154,7 @@ class BumbleClient(BaseBleakClient):
         self._host = host
         self._connection: Connection | None = None
         self._callbacks: dict[int, NotifyCallback] = {}
+        self._requests: set[asyncio.Future[Any]] = set()
         self._handlers: dict[int, Callable[[bytes], None]] = {}
 
     @property
@@ -202,6 +203,8 @@ class BumbleClient(BaseBleakClient):
         with suppress(BleakError, TimeoutError):
             async with asyncio.timeout(LETTING_GO):
                 await _translated(connection.disconnect())
+        for request in tuple(self._requests):  # those that the end of the connection did not end
+            request.cancel()
 
     async def pair(self, *_: Any, **__: Any) -> None:
         """Encrypt with the keys of an old pairing; without any, or where the device forgot them, pair anew."""
@@ -227,24 +230,24 @@ class BumbleClient(BaseBleakClient):
     ) -> bytearray:
         """Read a value."""
         self._standing()
-        return bytearray(await _translated(characteristic.obj.read_value()))
+        return bytearray(await self._request(characteristic.obj.read_value()))
 
     async def read_gatt_descriptor(
         self, descriptor: BleakGATTDescriptor, *, use_cached: bool = False, **_: Any
     ) -> bytearray:
         """Read a descriptor's value."""
         self._standing()
-        return bytearray(await _translated(descriptor.obj.read_value()))
+        return bytearray(await self._request(descriptor.obj.read_value()))
 
     async def write_gatt_char(self, characteristic: BleakGATTCharacteristic, data: SizedBuffer, response: bool) -> None:
         """Write a value."""
         self._standing()
-        await _translated(characteristic.obj.write_value(bytes(data), with_response=response))
+        await self._request(characteristic.obj.write_value(bytes(data), with_response=response))
 
     async def write_gatt_descriptor(self, descriptor: BleakGATTDescriptor, data: SizedBuffer) -> None:
         """Write a descriptor's value."""
         self._standing()
-        await _translated(descriptor.obj.write_value(bytes(data), with_response=True))
+        await self._request(descriptor.obj.write_value(bytes(data), with_response=True))
 
     async def start_notify(self, characteristic: BleakGATTCharacteristic, callback: NotifyCallback, **_: Any) -> None:
         """Have each notification or indication handed to `callback`."""
@@ -253,12 +256,19 @@ class BumbleClient(BaseBleakClient):
         self._callbacks[handle] = callback
         # The same function each time: bumble keeps the one of a subscription that the device refused.
         hand_over = self._handlers.setdefault(handle, lambda value: self._callbacks[handle](bytearray(value)))
-        await _translated(characteristic.obj.subscribe(hand_over))
+        await self._request(characteristic.obj.subscribe(hand_over))
 
     async def stop_notify(self, characteristic: BleakGATTCharacteristic) -> None:
         """Want no more of them."""
         self._standing()
-        await _translated(characteristic.obj.unsubscribe(self._handlers.pop(characteristic.handle, None)))
+        await self._request(characteristic.obj.unsubscribe(self._handlers.pop(characteristic.handle, None)))
+
+    async def _request(self, work: Awaitable[Any]) -> Any:
+        """One request to the device. It goes on if we stop waiting: bumble takes a late answer for an error."""
+        request = asyncio.ensure_future(_translated(work))
+        self._requests.add(request)
+        request.add_done_callback(self._requests.discard)
+        return await asyncio.shield(request)
 
     def _standing(self) -> Connection:
         if self._connection is None:
@@ -279,13 +289,13 @@ class BumbleClient(BaseBleakClient):
             self._disconnected_callback()
 
     async def _learn(self, peer: Peer) -> None:
-        await _translated(peer.request_mtu(MTU))
-        await _translated(peer.discover_services())
+        await self._request(peer.request_mtu(MTU))
+        await self._request(peer.discover_services())
         services = BleakGATTServiceCollection()
         for found in peer.services:
             service = BleakGATTService(found, found.handle, _uuid(found.uuid))
             services.add_service(service)
-            await _translated(found.discover_characteristics())
+            await self._request(found.discover_characteristics())
             for characteristic in found.characteristics:
                 names = [
                     cast("CharacteristicPropertyName", flag.name.replace("_", "-"))

@@ -38,6 +38,16 @@ Keep = Callable[[dict[str, Any]], Awaitable[None]]
 Found = tuple[BLEDevice, AdvertisementData]
 
 
+def heed_cancellation() -> None:
+    """Raise CancelledError if this task was cancelled and somebody swallowed it.
+
+    `asyncio.wait_for` of Python 3.11 does so if the answer comes at that very moment, and the Bluetooth stacks use it.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Radio:
     """The Bluetooth that scans and connects: the operating system's, or a bumble host on a transport."""
 
@@ -125,6 +135,7 @@ class Link:
             except _RADIO_ERRORS as error:
                 log.info("%s was not connected: %s", device.address, error)
                 raise DeviceUnavailable(texts.NOT_CONNECTED) from error
+            heed_cancellation()
             yield link
         finally:
             with suppress(*_RADIO_ERRORS):
@@ -184,6 +195,7 @@ class Link:
 
     async def _ask(self, request: Callable[[], Any]) -> Any:
         """Do one request; if the device wants a pairing first, pair and do it again."""
+        heed_cancellation()
         try:
             try:
                 async with asyncio.timeout(ANSWERING):

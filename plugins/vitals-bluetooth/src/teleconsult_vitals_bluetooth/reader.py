@@ -34,7 +34,7 @@ from teleconsult_vitals_bluetooth.frames import (
     parse_words,
 )
 from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken
-from teleconsult_vitals_bluetooth.link import Link, Radio
+from teleconsult_vitals_bluetooth.link import Link, Radio, heed_cancellation
 from teleconsult_vitals_bluetooth.settings import BluetoothSettings
 from teleconsult_vitals_bluetooth.timekeeping import Timekeeper
 
@@ -246,6 +246,7 @@ class BluetoothReader(DeviceReader):
         command.add_done_callback(lambda _: self._awake.set())
         try:
             while not self._flooded:
+                heed_cancellation()
                 self._awake.clear()
                 if self._queue:
                     await self._handle(*self._queue.popleft())
