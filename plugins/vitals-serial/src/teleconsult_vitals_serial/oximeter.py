@@ -102,6 +102,7 @@ class _Conversation:
         self._told: tuple[DeviceState, Text] | None = None
         self._flags: set[ReadingFlag] = set()
         self._read_at: datetime | None = None
+        self._before: Measurement | None = None
         self._without_packet = 0
         self._checked = Counts()
         self._disturbed: Text | None = None
@@ -136,7 +137,7 @@ class _Conversation:
         if found:
             self._without_packet = 0
             await self._give(found, now)
-            self._check_line()
+            await self._check_line()
             return
         self._without_packet += len(data)
         if self._without_packet >= NOT_UNDERSTOOD_AFTER:
@@ -158,13 +159,27 @@ class _Conversation:
                     first_index=index + place,
                 )
             measurement = read_packet(packet, extended=self._settings.oximeter_extended_average)
-            if measurement:
+            if measurement and self._confirmed(measurement):
                 await self._stream(measurement, first_at + timedelta(seconds=len(packet.frames) / FRAMES_PER_SECOND))
         for each in found:
             if isinstance(each, Second):
                 await self._stream(read_second(each), now)
             elif isinstance(each, SpotCheck):
                 self._clock.hold(read_spot_check(each), now)
+
+    def _confirmed(self, measurement: Measurement) -> bool:
+        """Whether the packet before said about the same.
+
+        The device renews these numbers every 1.5 s, over four packets. A number for one packet alone comes from
+        losses on the line that a checksum of single frames cannot see.
+        """
+        before, self._before = self._before, measurement
+        if measurement.contact is not Contact.MEASURING:
+            return True
+        if before is None:
+            return False
+        pairs = ((measurement.spo2, before.spo2, 2), (measurement.pulse_rate, before.pulse_rate, 5))
+        return all(new is None or (old is not None and abs(new - old) <= most) for new, old, most in pairs)
 
     async def _stream(self, measurement: Measurement, at: datetime) -> None:
         """One reading a second of a stream, with the flags of all of that second."""
@@ -230,8 +245,8 @@ class _Conversation:
             self._told = (state, sentence)
             await self._session.status(state, sentence)
 
-    def _check_line(self) -> None:
-        """Count what was lost over about ten seconds; much of it is said with what is said next."""
+    async def _check_line(self) -> None:
+        """Count what was lost over about ten seconds, and say so if it is much."""
         counts, before = self._detector.counts, self._checked
         frames, broken = counts.frames - before.frames, counts.broken - before.broken
         if frames + broken < DISTURBED_CHECK:
@@ -243,6 +258,7 @@ class _Conversation:
                 en=f"The line is disturbed: {broken} of {frames + broken} parts were lost. Check plug and cable.",
                 zh=f"线路受干扰：{frames + broken} 段数据中丢失 {broken} 段，请检查插头和数据线。",
             )
+            await self._tell(DeviceState.MEASURING, self._disturbed)
 
 
 def _values(spo2: int, pulse_rate: int | None) -> dict[str, tuple[int, str]]:

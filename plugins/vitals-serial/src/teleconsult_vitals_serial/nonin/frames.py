@@ -187,11 +187,19 @@ class PacketScanner:
 
 @dataclass
 class SecondScanner:
-    """Format 8. It has no checksum, so the first frame after something else is not taken."""
+    """Format 8. It has no checksum, so the first seven frames after anything else are not taken.
+
+    Noise, as of a wrong speed, looks like one frame in one of twenty places, and like eight in a row once in
+    months of nothing but noise.
+    """
+
+    NOT_TAKEN = 7
+    NO_VALUE, MOST = 127, 100
 
     counts: Counts = field(default_factory=Counts)
     _buffer: bytearray = field(default_factory=bytearray)
-    _previous_right: bool = False
+    _run: int = 0
+    """Right frames since anything else came."""
 
     def feed(self, data: bytes) -> list[Found]:
         """Frames in order."""
@@ -207,18 +215,21 @@ class SecondScanner:
                 continue
             if len(self._buffer) < 4:
                 break
-            if self._previous_right:
+            if self.MOST < self._buffer[2] < self.NO_VALUE:
+                self._skip(4)
+                continue
+            self._run += 1
+            if self._run > self.NOT_TAKEN:
                 self.counts.frames += 1
                 found.append(Second(bytes(self._buffer[:4])))
-            self._previous_right = True
             del self._buffer[:4]
         return found
 
     def _skip(self, size: int) -> None:
-        if self._previous_right:
+        if self._run > self.NOT_TAKEN:
             self.counts.broken += 1
         self.counts.skipped += size
-        self._previous_right = False
+        self._run = 0
         del self._buffer[:size]
 
 
@@ -289,16 +300,11 @@ def scanner(format_: Format) -> Scanner:
 class Detector:
     """Scans for all formats until one is found, then for that one alone.
 
-    Four bytes of format 8 are met by accident within the others: it wins only when a few of its frames come in
-    a row and nothing else does. A device sends one format; for another one make a new detector.
+    A device sends one format; for another one make a new detector.
     """
-
-    WEAK_NEEDED = 3
 
     def __init__(self, only: Format | None = None) -> None:
         self._candidates = {format_: scanner(format_) for format_ in ([only] if only else Format)}
-        self._weak: list[Found] = []
-        self._clean = Counts()
 
     @property
     def format(self) -> Format | None:
@@ -308,24 +314,13 @@ class Detector:
     @property
     def counts(self) -> Counts:
         """Counts of the format that was found."""
-        return next(iter(self._candidates.values())).counts if self.format else self._clean
+        return self._candidates[self.format].counts if self.format else Counts()
 
     def feed(self, data: bytes) -> list[Found]:
         """What the format that was found holds in these bytes."""
-        if self.format:
-            return self._candidates[self.format].feed(data)
-        for format_, candidate in self._candidates.items():
-            skipped = candidate.counts.skipped
+        for format_, candidate in list(self._candidates.items()):
             found = candidate.feed(data)
-            if format_ is Format.EACH_SECOND:
-                if candidate.counts.skipped > skipped:
-                    self._weak = []
-                self._weak += found
-            elif found or candidate.counts.frames:
+            if found:
                 self._candidates = {format_: candidate}
                 return found
-        if len(self._weak) >= self.WEAK_NEEDED:
-            self._candidates = {Format.EACH_SECOND: self._candidates[Format.EACH_SECOND]}
-            found, self._weak = self._weak, []
-            return found
         return []

@@ -68,14 +68,15 @@ class Signal:
 
 
 def read_packet(packet: Packet, *, extended: bool = False) -> Measurement | None:
-    """The measurement in a packet of format 2 or 7; None if a frame that it needs was lost.
+    """The measurement in a packet of format 2 or 7; None if any of its frames was lost.
 
+    A frame that was lost and other bytes that came instead could move all that follows to wrong places.
     `extended` takes the averages over eight beats instead of four.
     """
     spo2 = _value(packet, _E_SPO2_D if extended else _SPO2_D)
     rate = _wide(packet, _E_RATE_D if extended else _RATE_D, 0x03)
     status_2 = _value(packet, _STATUS_2)
-    if spo2 is None or rate is None or status_2 is None:
+    if spo2 is None or rate is None or status_2 is None or None in packet.frames:
         return None
     signal = Signal.of(frame for frame in packet.frames if frame)
     return _measurement(spo2, rate, signal, bool(status_2 & 0x01), packet.raw)
