@@ -41,6 +41,9 @@ acceptance: setup ## Do the main job against HUB=https://… VEHICLE=https://…
 	@test -n "$(HUB)" && test -n "$(VEHICLE)" || { echo "Say which: make acceptance HUB=https://… VEHICLE=https://…" >&2; exit 2; }
 	@CA="$(CA)" $(BIN)/python -m tests.acceptance "$(HUB)" "$(VEHICLE)"
 
+torture: setup ## Attack the media port for TORTURE_MINUTES (5); see tests/torture
+	@$(BIN)/python -m tests.torture
+
 messages: setup ## Collect the marked strings into the catalogues and list what has no translation
 	@$(BIN)/python scripts/messages.py extract
 	@$(BIN)/python scripts/messages.py missing
