@@ -114,14 +114,14 @@ def test_a_second_with_a_lost_byte_is_left_out_and_so_are_the_next_ones():
         assert values in ([77, 78, 87, 88, 89], [77, 78, 88, 89]), lost
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     st.sampled_from([2, 7]),
     st.lists(st.tuples(st.integers(0, 1700), st.integers(1, 124), st.binary(max_size=150)), min_size=1, max_size=4),
     st.integers(1, 400),
     st.randoms(use_true_random=False),
 )
-def test_no_damage_to_a_stream_changes_a_value(format_, damages, size, chance):
+def test_damage_at_several_places_changes_no_value(format_, damages, size, chance):
     """Bytes are lost and others come instead, at several places, and the format is not known before."""
     top = 255 if format_ == 2 else 65535
     data = b"".join(
