@@ -7,13 +7,16 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from bumble.att import ATT_Error
 from teleconsult_vitals_bluetooth.cuff import Cuff
 from teleconsult_vitals_bluetooth.frames import Stamp, parse_date_time
+from teleconsult_vitals_bluetooth.interpret import Taken
 from teleconsult_vitals_bluetooth.settings import BluetoothSettings
 from teleconsult_vitals_bluetooth.simulated.threaded import Peripheral, Value, device, stamp
 from teleconsult_vitals_bluetooth.thermometer import Thermometer
 
 from teleconsult.plugin_api import DeviceInfo, DeviceUnavailable, ReadingFlag
+from teleconsult.plugin_api.checking import BenchSession
 
 NOW = datetime(2026, 11, 24, 0, 1, 30, tzinfo=UTC)
 NAN = "ff07"
@@ -277,6 +280,37 @@ def test_what_the_node_could_not_keep_is_offered_again_once(radio, start):
     assert reading.taken_at == datetime(2026, 11, 24, tzinfo=UTC)
     second.status("idle")
     assert second.session.memory["unkept"] == []
+
+
+def test_of_too_much_to_remember_the_newest_is_remembered():
+    async def remember():
+        info = DeviceInfo(device_id="ble-1", name="cuff")
+        reader = Cuff(info)
+        reader.session = BenchSession(info)
+        values = {key: (Decimal(120), "mm[Hg]") for key in ("systolic", "diastolic", "mean", "pulse_rate")}
+        flags = tuple(ReadingFlag)
+        reader._unkept = [Taken("blood_pressure", values, NOW, f"n{n}", flags, raw=bytes(20)) for n in range(90)]
+        await reader._remember_unkept()
+        return reader.session.memory["unkept"]
+
+    kept = [Taken.kept(saved).sequence for saved in asyncio.run(remember())]
+    assert 10 < len(kept) <= 30
+    assert kept == [f"n{n}" for n in range(90 - len(kept), 90)]
+
+
+def test_a_clock_that_takes_the_time_and_says_no_was_set(radio, start):
+    values = clock(stamp(datetime(2019, 11, 24, 8, 1)))
+
+    def take_and_refuse(written):
+        values[0x2A08].value = written
+        raise ATT_Error(0x80)
+
+    values[0x2A08].on_write = take_and_refuse
+    peripheral = cuff(radio, service_1805=values)
+    bench = start(peripheral)
+    peripheral.send(0x2A35, frame(136, datetime(2026, 11, 24, 8, 1)))
+    reading = bench.reading()
+    assert (reading.taken_at, reading.flags) == (datetime(2026, 11, 24, 0, 1, tzinfo=UTC), ())
 
 
 def test_a_spoilt_memory_does_no_harm(radio, start):

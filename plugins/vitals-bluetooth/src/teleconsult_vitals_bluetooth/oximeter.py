@@ -39,7 +39,7 @@ _WEAK = (
     | SensorStatus.INTERFERENCE
 )
 
-REMEMBERED = 200
+REMEMBERED = 120
 """So many spot checks are remembered as fetched. The profile has no numbers to ask from, only for all of them."""
 
 

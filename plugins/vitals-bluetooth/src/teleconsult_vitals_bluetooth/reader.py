@@ -8,6 +8,7 @@ remembered and offered first the next time.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import secrets
 from collections import deque
@@ -44,7 +45,9 @@ QUEUE = 1000
 """So many frames may wait. More is no device that measures."""
 STREAM_PAUSE = 0.5
 """Seconds between two values of a stream that are handed over; those between are passed over."""
-KEPT_READINGS = 50
+KEPT_READINGS = 30
+KEPT_BYTES = 9000
+"""Bonds and bookmarks need their place in the memory too."""
 NEARLY_EMPTY = 15
 """Percent of charge at which the person at the device is told."""
 
@@ -347,10 +350,14 @@ class BluetoothReader(DeviceReader):
 
     async def _remember_unkept(self) -> None:
         left = [taken.keep() for taken in self.unsent()]
-        if len(left) > KEPT_READINGS:
-            log.warning("%s: %d readings could not be kept", self.device.device_id, len(left) - KEPT_READINGS)
-        if left or self.session.memory.get("unkept"):
-            await self.session.remember(unkept=left[-KEPT_READINGS:])
+        if not left and not self.session.memory.get("unkept"):
+            return
+        newest = left[-KEPT_READINGS:]
+        while len(json.dumps(newest)) > KEPT_BYTES:
+            del newest[0]
+        if len(newest) < len(left):
+            log.warning("%s: %d readings could not be kept", self.device.device_id, len(left) - len(newest))
+        await self.session.remember(unkept=newest)
 
     async def _offer_again(self) -> None:
         """Offer what an earlier reader received and could not hand over. Raises ReadingNotTaken."""

@@ -46,10 +46,12 @@ class Timekeeper:
             now = self._session.now()
             local = now.astimezone(self.clock.zone)
             encoded = encode_current_time(local) if self._uuid == uuids.CURRENT_TIME else Stamp.of(local).encode()
-            if await self._link.write(self._uuid, encoded):
-                shows = await self._compare()
-                # A device that takes the time and goes on with its own is believed by what it shows.
-                set_at = now if shows is None or abs(shows) <= CLOSE else None
+            accepted = await self._link.write(self._uuid, encoded)
+            shows = await self._compare()
+            # What a device shows counts more than what it answers: some refuse the time that they took ("a field was
+            # ignored"), and some take it and go on with their own.
+            if accepted if shows is None else abs(shows) <= CLOSE:
+                set_at = now
         self.clock = replace(self.clock, ahead=ahead, set_at=set_at)
 
     async def check(self) -> None:
