@@ -19,7 +19,7 @@ from teleconsult_vitals_serial.nonin.values import read_packet, read_second, rea
 from teleconsult_vitals_serial.simulated.oximeters import packet, second, spot_check
 
 NOON = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=25, deadline=None)
 
 
 def stream(format_, count=4, spo2=97, pulse=72):
@@ -114,7 +114,7 @@ def test_a_second_with_a_lost_byte_is_left_out_and_so_are_the_next_ones():
         assert values in ([77, 78, 87, 88, 89], [77, 78, 88, 89]), lost
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     st.sampled_from([2, 7]),
     st.lists(st.tuples(st.integers(0, 1700), st.integers(1, 124), st.binary(max_size=150)), min_size=1, max_size=4),

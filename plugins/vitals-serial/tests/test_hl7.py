@@ -19,7 +19,7 @@ from teleconsult.plugin_api import ReadingFlag, Text, make_reading
 
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 SHANGHAI = timezone(timedelta(hours=8))
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=30, deadline=None)
 
 
 def message(*results, control_id="7", at=NOW, **more):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import serial
 import teleconsult_vitals_serial as plugin
-from teleconsult_vitals_serial import oximeter, ports
+from teleconsult_vitals_serial import oximeter, ports, spot_checks
 from teleconsult_vitals_serial.oximeter import (
     BATTERY_LOW,
     KEEP_STILL,
@@ -309,7 +309,8 @@ class TestSpotChecks:
         line.send(spot_check(96, 70, self.NOW - timedelta(seconds=1)))
         assert bench.reading().reading_id != first
 
-    def test_what_the_node_cannot_keep_is_offered_again_after_a_restart(self, start, line, device_bench):
+    def test_what_the_node_cannot_keep_is_offered_again_after_a_restart(self, start, line, device_bench, monkeypatch):
+        monkeypatch.setattr(spot_checks, "CLOCK_WAIT", timedelta(seconds=0.3))
         bench = self.begin(start, line, self.NOW)
         bench.session.refuse_readings = True
         line.send(spot_check(96, 70, self.NOW - timedelta(seconds=20)))
