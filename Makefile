@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 CATALOGUES := $(wildcard teleconsult/translations/*/LC_MESSAGES/messages.po)
 
-.PHONY: help setup demo test check bench acceptance messages clean
+.PHONY: help setup demo test check bench acceptance torture messages clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -56,6 +56,7 @@ WAYS = (
     Way("admin.institutions", N_("Institutions"), "institution", "hub"),
     Way("admin.vehicles", N_("Vehicles"), "vehicle", "hub"),
     Way("admin.plugins", N_("Plugins"), "plugin", "hub"),
+    Way("admin.media", N_("Call network"), "network", "hub"),
     Way("admin.audit", N_("Audit"), "audit", "hub"),
 )
 """In the order of the rail; the first one open to a person is their first page."""

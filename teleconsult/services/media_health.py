@@ -59,14 +59,23 @@ class MediaHealth:
 
     def start(self) -> None:
         """Test soon, without waiting for it."""
-        threading.Thread(target=self._first, name="media-self-test", daemon=True).start()
+        self._start(START_DELAY)
+
+    def run_soon(self) -> None:
+        """Test now, without waiting for it. Raises Conflict while a test runs."""
+        if self._testing:
+            raise Conflict(N_("The media test is running already. Look again in a few seconds."))
+        self._start(0)
+
+    def _start(self, delay: float) -> None:
+        threading.Thread(target=self._run_after, args=(delay,), name="media-self-test", daemon=True).start()
 
     def stop(self) -> None:
         """No first test any more."""
         self._stopping.set()
 
-    def _first(self) -> None:
-        if not self._stopping.wait(START_DELAY):
+    def _run_after(self, delay: float) -> None:
+        if not self._stopping.wait(delay):
             try:
                 self.run()
             except Conflict:

@@ -1,4 +1,4 @@
-"""Administration: accounts, institutions, villages, vehicles and their keys, rounds, plugins, the audit.
+"""Administration: accounts, institutions, villages, vehicles and their keys, rounds, plugins, media, the audit.
 
 At the hub only. Each module adds its pages to `bp`.
 """
@@ -14,4 +14,4 @@ bp = Blueprint("admin", __name__, url_prefix="/admin")
 
 administrators = allow(Role.ADMINISTRATOR)
 
-from teleconsult.http.admin import people, places, system, vehicles  # noqa: E402, F401 - they add their pages
+from teleconsult.http.admin import media, people, places, system, vehicles  # noqa: E402, F401 - they add their pages
