@@ -31,6 +31,43 @@ class Downtrack:
     the name of a codec that the receiver does not have.
     """
 
+    __slots__ = (
+        "_budget",
+        "_budget_at",
+        "_cname",
+        "_extensions",
+        "_first_own",
+        "_last_at",
+        "_last_sequence",
+        "_last_sr",
+        "_last_sr_at",
+        "_last_time",
+        "_mid",
+        "_payload_types",
+        "_report",
+        "_rtx_sequence",
+        "_rtx_types",
+        "_sequence_offset",
+        "_time_head",
+        "_time_offset",
+        "_told",
+        "_types",
+        "_unplayable",
+        "fraction_lost",
+        "held",
+        "kind",
+        "octets",
+        "packets",
+        "refused",
+        "resent_octets",
+        "resent_packets",
+        "round_trip",
+        "rtx_ssrc",
+        "send",
+        "source",
+        "ssrc",
+    )
+
     def __init__(
         self,
         kind: Kind,

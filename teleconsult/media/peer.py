@@ -21,6 +21,7 @@ from aiortc import RTCRtpTransceiver, RTCSessionDescription
 from aiortc.exceptions import OperationError
 
 from teleconsult.media import _aiortc, rtp
+from teleconsult.media.beat import on_the_beat
 from teleconsult.media.downtrack import Downtrack
 from teleconsult.media.messages import NOTICES, MediaConfig, PeerStateName
 from teleconsult.media.port import Port
@@ -37,7 +38,7 @@ MAX_SDP: Final = 200_000
 PATIENCE: Final = 4.0
 """Seconds after which an offer that is not answered is sent again: the message may have been lost on its way."""
 
-LOOK_INTERVAL: Final = 0.25
+LOOK_INTERVAL: Final = 0.5
 """Seconds between two looks at a peer."""
 
 JOIN_TIMEOUT: Final = 30.0
@@ -135,7 +136,7 @@ class Peer:
     async def run(self) -> None:
         """Negotiate until closed."""
         self._signals.put_nowait(None)
-        self._loop.call_later(random.uniform(0, LOOK_INTERVAL), self._tick)  # noqa: S311 - spreads the work
+        on_the_beat(self._loop, random.uniform(0, LOOK_INTERVAL), self._tick)  # noqa: S311 - spreads the work
         while self.state not in ("failed", "closed"):
             message = await self._signals.get()
             try:
@@ -344,7 +345,7 @@ class Peer:
             self._look(now)
         except Exception:
             log.exception("peer's duties failed", peer=self.name)
-        self._loop.call_later(LOOK_INTERVAL, self._tick)
+        on_the_beat(self._loop, LOOK_INTERVAL, self._tick)
 
     def _look(self, now: float) -> None:
         """Whether the browser is still there, and has got our offer."""

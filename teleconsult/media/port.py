@@ -55,6 +55,35 @@ def _unread(loss: float, round_trip: float | None) -> None:
 class Port:
     """The media of one browser. `heard` is when it last said anything, in seconds of `time.monotonic`."""
 
+    __slots__ = (
+        "_cipher",
+        "_counted",
+        "_downs",
+        "_due",
+        "_ended_octets",
+        "_ended_packets",
+        "_feedback_at",
+        "_limited",
+        "_limited_at",
+        "_offset",
+        "_opening",
+        "_report_at",
+        "_reporters",
+        "_rtx",
+        "_sources",
+        "_transport_at",
+        "_transport_extension",
+        "_transport_head",
+        "arrivals",
+        "heard",
+        "on_estimate",
+        "on_report",
+        "received",
+        "received_octets",
+        "refused",
+        "ssrc",
+    )
+
     def __init__(self) -> None:
         self.ssrc = random.getrandbits(32) | 1
         self._opening = rtcp.receiver_report(self.ssrc)

@@ -16,6 +16,7 @@ from typing import Any, Final
 import structlog
 
 from teleconsult.media.bandwidth import Downlink
+from teleconsult.media.beat import on_the_beat
 from teleconsult.media.downtrack import Downtrack
 from teleconsult.media.messages import (
     REFUSALS,
@@ -58,7 +59,7 @@ class Room:
         self._on_empty = on_empty
         self._quality_at = monotonic()
         self._loop = asyncio.get_running_loop()
-        self._loop.call_later(LIMIT_INTERVAL, self._tick)
+        on_the_beat(self._loop, LIMIT_INTERVAL, self._tick)
 
     # -- commands ----------------------------------------------------------------------------------------
 
@@ -182,7 +183,7 @@ class Room:
                         self._emit(self._quality(peer, seconds))
         except Exception:
             log.exception("room's duties failed")
-        self._loop.call_later(LIMIT_INTERVAL, self._tick)
+        on_the_beat(self._loop, LIMIT_INTERVAL, self._tick)
 
     def _on_estimate(self, peer: Peer, bitrate: int) -> None:
         """A receiver's estimate. Most say that all is well."""

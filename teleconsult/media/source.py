@@ -38,6 +38,38 @@ class Source:
     call ourselves there.
     """
 
+    __slots__ = (
+        "_at",
+        "_base",
+        "_cache",
+        "_cycles",
+        "_downs",
+        "_highest",
+        "_jitter",
+        "_keyframe_asked",
+        "_keyframe_due",
+        "_last_report",
+        "_last_report_at",
+        "_mask",
+        "_missing",
+        "_nack",
+        "_report",
+        "_reported",
+        "_sender_ssrc",
+        "_timestamp",
+        "_transit",
+        "_waiting",
+        "active",
+        "clock_rate",
+        "codecs",
+        "fraction_lost",
+        "kind",
+        "octets",
+        "packets",
+        "round_trip",
+        "ssrc",
+    )
+
     def __init__(
         self,
         kind: Kind,
