@@ -80,8 +80,9 @@ class Machine:
 
     def dummy(self, device: str, *addresses: str) -> None:
         """A device that leads nowhere, such as a bridge of containers."""
-        self.ip("link", "add", device, "type", "dummy")
+        self.ip("link", "add", device, "type", "veth", "peer", "name", f"{device}-end")
         self.ip("link", "set", device, "up")
+        self.ip("link", "set", f"{device}-end", "up")
         self.address(device, *addresses)
 
     def gateway(self, address: str) -> None:
