@@ -1,0 +1,81 @@
+"""The administrator's page of the call network, and the hub's side of a vehicle's media try."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from flask.testing import FlaskClient
+
+from teleconsult.app import create_app
+from teleconsult.domain.errors import Conflict, NotFound, Unavailable
+from teleconsult.media import AddressResult, Plan
+from teleconsult.media.messages import ProbeResult
+from teleconsult.services.media_health import MediaHealth, MediaReport
+from teleconsult.services.node import Node
+from tests.support.pages import enter_as
+from tests.support.world import World
+
+NOW = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
+GOOD = ProbeResult(outcome="ok", asked=20, answered=19, rtt_ms=12.5, worst_ms=40.0, connect_ms=77.7)
+SILENT = ProbeResult(outcome="no_answer", asked=20, answered=0)
+
+
+@pytest.fixture
+def admin(hub: Node) -> FlaskClient:
+    hub.media_health = MediaHealth(hub, Plan(unknown=("media.example.invalid",)))
+    return enter_as(create_app(hub).test_client(), hub, World.administrator)
+
+
+def show(hub: Node, report: MediaReport) -> None:
+    assert hub.media_health is not None
+    hub.media_health._report = report
+
+
+def test_page_tells_what_was_found_of_each_address(admin: FlaskClient, hub: Node) -> None:
+    ports = (40_000, 40_999)
+    results = (
+        AddressResult("10.0.0.5", ports, False, GOOD, True),
+        AddressResult("fd00::5", ports, False, SILENT, True),
+        AddressResult("203.0.113.7", ports, True, SILENT, True),
+    )
+    assert [one.well for one in results] == [True, False, None]
+    report = MediaReport(NOW, results, ("media.example.invalid",))
+    assert not report.well
+    show(hub, report)
+    page = admin.get("/admin/media").text
+    assert "12.5" in page
+    assert "2026-11-24 16:30:00" in page
+    assert page.count('class="status status-ok"') == page.count('class="status status-danger"') == 1
+    assert page.count('class="status status-info"') == 1
+    assert "media.example.invalid" in page
+    assert "40000–40999" in page
+
+
+def test_page_before_the_first_test_and_without_any_worker(admin: FlaskClient, hub: Node) -> None:
+    assert admin.get("/admin/media").status_code == 200
+    assert hub.media_health is not None
+    report = hub.media_health.run()
+    assert report.problem
+    assert not report.well
+    assert "没有可检测的地址" in admin.get("/admin/media").text
+
+
+def test_from_a_vehicle_a_public_address_without_an_answer_is_to_be_mended() -> None:
+    assert AddressResult("203.0.113.7", None, False, SILENT, False).well is False
+
+
+def test_only_one_test_runs_at_a_time_and_tries_belong_to_their_vehicle(hub: Node) -> None:
+    health = MediaHealth(hub)
+    health._testing = True
+    with pytest.raises(Conflict):
+        health.run()
+    with pytest.raises(Conflict):
+        health.run_soon()
+    health._tries["one"] = (World.vehicle_id, hub.clock())
+    with pytest.raises(NotFound):
+        health.answer_try("another", "one", {})
+    with pytest.raises(NotFound):
+        health.close_try(World.vehicle_id, "two")
+    with pytest.raises(Unavailable):
+        health.open_try(World.vehicle_id)
