@@ -42,8 +42,9 @@ class _WholeSends:
         self._lock = threading.Lock()
 
     def send(self, data: bytes) -> int:
-        with self._lock:
-            self._sock.sendall(data)
+        if data:  # the library may send nothing at the end, which TLS takes for a fault
+            with self._lock:
+                self._sock.sendall(data)
         return len(data)
 
     def __getattr__(self, name: str) -> Any:
