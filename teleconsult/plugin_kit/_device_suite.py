@@ -218,15 +218,15 @@ async def bad_frames(check: ReaderCheck) -> list[Line]:
                 before = len(run.seen)
                 try:
                     await run.acted(partial(device.send_bad, frame))
-                    given, reading = await run.measured(device.measure)
+                    await run.measured(device.measure)
                 except Shown as shown:
                     reason = shown.why % shown.params if shown.params else shown.why
                     why = N_("After the frame %(frame)s: %(reason)s")
                     return [falls_short(rule, check.key, why, frame=frame, reason=reason)]
+                await asyncio.sleep(SETTLING)
                 run.collect()
-                extra = [r for r in run.seen[before:] if r.reading_id != reading.reading_id]
-                if extra or _difference(given, reading):
-                    [first, *_] = extra or [reading]
+                if len({r.reading_id for r in run.seen[before:]}) > 1:
+                    first = run.seen[before]
                     values = ", ".join(f"{q.value} {q.unit}" for q in first.components)
                     why = N_("The frame %(frame)s became a reading: %(values)s")
                     return [falls_short(rule, check.key, why, frame=frame, values=values)]
