@@ -15,7 +15,7 @@ import socket
 import sys
 from collections.abc import Callable
 from struct import Struct
-from time import time_ns
+from time import monotonic, sleep, time_ns
 from typing import Any, Final, Protocol, cast
 
 from cffi import FFI  # type: ignore[import-untyped]
@@ -27,6 +27,12 @@ BURST: Final = 32
 
 SEGMENTS: Final = 16
 """Most datagrams that wait for one browser; a picture of 1.5 Mbit/s is six."""
+
+PAUSE: Final = 0.001
+GATHER: Final = 0.0001
+"""Seconds of quiet after which a datagram is taken for the first of a burst, and for how long the rest may gather. To
+wake up costs more than to forward, so that a worker with little to do would spend most of its time on it; one with much
+to do is seldom quiet, and never waits."""
 
 SLOT: Final = 2048
 """Octets kept for a datagram: more than a network takes."""
@@ -139,6 +145,8 @@ class _Outbox:
 
     def __init__(self) -> None:
         self.open = False
+        self.sent = 0.0
+        """When the last burst was dealt with, in seconds of `time.monotonic`."""
         self.waiting: list[Way] = []
 
     def send(self) -> None:
@@ -259,6 +267,8 @@ class BurstTransport(asyncio.DatagramTransport):
 
     def _read(self) -> None:
         inbox, protocol = _inbox, self._protocol
+        if monotonic() - _outbox.sent > PAUSE:
+            sleep(GATHER)
         count = inbox.read(self.descriptor)
         _outbox.open = True
         try:
@@ -277,6 +287,7 @@ class BurstTransport(asyncio.DatagramTransport):
         finally:
             inbox.renew(count)
             _outbox.send()
+            _outbox.sent = monotonic()
 
     def sendto(self, data: Any, addr: Any = None) -> None:
         """Send one datagram now; what the system will not take is lost, as on any network."""
