@@ -21,6 +21,7 @@ from teleconsult.services.node import Node
 from teleconsult.settings import NodeKind, Settings
 from teleconsult.store import Store, migrate
 from teleconsult.store.tables import Vehicle
+from teleconsult.tls import Authority
 
 START_SECONDS = 60
 VEHICLE_CODE = "JN-01"
@@ -77,8 +78,15 @@ class Demo:
         return self._launch("hub", self._hub_port, {})
 
     def start_vehicle(self, hub: str, key: str) -> str:
-        """Start the vehicle node with the hub at this address; gives the vehicle node's own."""
-        return self._launch("vehicle", self._vehicle_port, {"TELECONSULT_HUB_URL": hub, "TELECONSULT_VEHICLE_KEY": key})
+        """Start the vehicle node with the hub at this address; gives the vehicle node's own.
+
+        The vehicle trusts the hub's own authority if one was made in its folder.
+        """
+        environment = {"TELECONSULT_HUB_URL": hub, "TELECONSULT_VEHICLE_KEY": key}
+        authority = Authority(self._folder / "hub")
+        if authority.exists():
+            environment["TELECONSULT_HUB_CA"] = str(authority.file)
+        return self._launch("vehicle", self._vehicle_port, environment)
 
     def wait(self) -> None:
         """Until one of the nodes ends or Ctrl-C."""

@@ -84,7 +84,7 @@ def main(
     found = Report(report, hub, vehicle)
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
-        home = home_that_trusts(ca, folder / "home") if ca else None
+        home = home_that_trusts(folder / "home", ca) if ca else None
         red = launch(playwright, folder, "red", 440, home=home)
         green = launch(playwright, folder, "green", 660, home=home)
         with suppress(Failed):

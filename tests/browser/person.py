@@ -6,7 +6,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -161,18 +161,29 @@ def _portrait(wall: tuple[int, int, int], width: int, height: int, sway: int) ->
     return picture
 
 
-def launch(playwright: Playwright, folder: Path, colour: str, hertz: int, home: Path | None = None) -> Browser:
+def launch(
+    playwright: Playwright,
+    folder: Path,
+    colour: str,
+    hertz: int,
+    *,
+    home: Path | None = None,
+    names: Mapping[str, str] | None = None,
+    camera: Path | None = None,
+) -> Browser:
     """A Chromium whose camera shows one colour and whose microphone hears one tone.
 
-    `home` is the home folder whose trusted authorities it uses; None for this machine's own.
+    `home` is the home folder whose trusted authorities it uses; None for this machine's own. `names` are resolved to
+    these addresses without asking anybody. `camera` is another film for the camera.
     """
-    camera = make_portrait(folder / f"{colour}.y4m", colour)
+    camera = camera or make_portrait(folder / f"{colour}.y4m", colour)
     microphone = make_microphone(folder / f"{colour}.wav", hertz)
     return playwright.chromium.launch(
         executable_path="/usr/bin/chromium",
         env={**os.environ, "HOME": str(home)} if home else None,
         args=[
             *FLAGS,
+            "--host-resolver-rules=" + ",".join(f"MAP {name} {address}" for name, address in (names or {}).items()),
             "--allow-loopback-in-peer-connection",
             f"--use-file-for-fake-video-capture={camera}",
             f"--use-file-for-fake-audio-capture={microphone}",

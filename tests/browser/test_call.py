@@ -9,14 +9,14 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.media_page import FLAGS, make_camera, make_microphone
-from tests.browser.person import DESKTOP, TABLET, Person
+from tests.browser.media_page import make_camera
+from tests.browser.person import DESKTOP, TABLET, Person, launch
 from tests.support.served import TwoNodes
+from tests.support.trust import home_that_trusts
 from tests.support.world import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -39,30 +39,15 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
 """
 
 
-def chromium(playwright: Playwright, folder: Path, colour: str, hertz: int) -> Browser:
-    """A Chromium whose camera shows one colour, small enough for three of them on one machine."""
-    camera = make_camera(folder / f"{colour}.y4m", colour, 640, 360)
-    microphone = make_microphone(folder / f"{colour}.wav", hertz)
-    return playwright.chromium.launch(
-        executable_path="/usr/bin/chromium",
-        args=[
-            *FLAGS,
-            "--allow-loopback-in-peer-connection",
-            f"--use-file-for-fake-video-capture={camera}",
-            f"--use-file-for-fake-audio-capture={microphone}",
-        ],
-    )
-
-
 class Scene:
     """Two nodes, a doctor and a specialist in the call of one consult, and a township doctor at the hub."""
 
     def __init__(self, nodes: TwoNodes, red: Browser, green: Browser, blue: Browser) -> None:
         self.nodes = nodes
         self.path = f"/consults/{nodes.consult_id}/call"
-        self.doctor = Person(red, nodes.vehicle.address, "doctor", TABLET, PASSWORD)
-        self.specialist = Person(green, nodes.hub.address, "specialist", DESKTOP, PASSWORD)
-        self.township = Person(blue, nodes.hub.address, "township", DESKTOP, PASSWORD)
+        self.doctor = Person(red, nodes.vehicle_address, "doctor", TABLET, PASSWORD)
+        self.specialist = Person(green, nodes.hub_address, "specialist", DESKTOP, PASSWORD)
+        self.township = Person(blue, nodes.hub_address, "township", DESKTOP, PASSWORD)
 
     def media_workers(self) -> list[int]:
         """The processes of the hub's media workers."""
@@ -78,11 +63,21 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("call")
-    nodes = TwoNodes(folder)
+    nodes = TwoNodes(folder, https=True)
     try:
         with sync_playwright() as playwright:
+            home = home_that_trusts(folder / "home", *nodes.authorities)
             browsers = [
-                chromium(playwright, folder, colour, hertz)
+                # A camera small enough for three of them on one machine.
+                launch(
+                    playwright,
+                    folder,
+                    colour,
+                    hertz,
+                    camera=make_camera(folder / f"{colour}.y4m", colour, 640, 360),
+                    home=home,
+                    names=nodes.NAMES,
+                )
                 for colour, hertz in (("red", 440), ("green", 660), ("blue", 880))
             ]
             yield Scene(nodes, *browsers)

@@ -16,6 +16,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.browser.person import DESKTOP, TABLET, Person, launch, photograph
 from tests.support.county import County
+from tests.support.trust import home_that_trusts
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -44,10 +45,10 @@ class Clinic:
         doctor.page.fill("[name=reason]", "头晕三天")
         doctor.press("[data-bottom=reason] button")
         doctor.press("[data-device=sim-cuff-1] [data-command=measure]")
-        accept = doctor.find("#tiles [data-accept]:visible")
+        accept = doctor.find("#readings [data-accept]:visible")
         accept.wait_for(timeout=90_000)  # a cuff takes as long as a cuff takes
         accept.click()
-        doctor.page.locator("#tiles [data-accept]:visible").wait_for(state="hidden")
+        doctor.page.locator("#readings [data-accept]:visible").wait_for(state="hidden")
 
     def ask(self) -> None:
         """Ask a cardiologist for a consult."""
@@ -99,10 +100,11 @@ class Clinic:
 @pytest.fixture(scope="module")
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
     folder = tmp_path_factory.mktemp("county")
-    with County(folder / "data") as county, sync_playwright() as playwright:
-        red = launch(playwright, folder, "red", 440)
-        green = launch(playwright, folder, "green", 660)
-        blue = launch(playwright, folder, "blue", 880)
+    with County(folder / "data", https=True) as county, sync_playwright() as playwright:
+        trusted = {"home": home_that_trusts(folder / "home", *county.authorities), "names": county.NAMES}
+        red = launch(playwright, folder, "red", 440, **trusted)
+        green = launch(playwright, folder, "green", 660, **trusted)
+        blue = launch(playwright, folder, "blue", 880, **trusted)
         yield Clinic(
             county,
             Person(red, county.vehicle, "doctor11", TABLET),

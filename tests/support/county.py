@@ -8,9 +8,11 @@ import socket
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from teleconsult.demo.run import Demo
+from teleconsult.tls import Authority
 
 
 class Link:
@@ -24,7 +26,7 @@ class Link:
         self._open.set()
         self._ending = False
         self._sockets: set[socket.socket] = set()
-        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.address = f"{parts.scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -78,21 +80,34 @@ class Link:
 
 
 class County:
-    """Hub and vehicle node on a fresh, seeded database each."""
+    """Hub and vehicle node on a fresh, seeded database each.
 
-    def __init__(self, folder: Path) -> None:
+    With `https` each has an authority of its own and is reached under a name: browsers need `authorities` in their
+    store and `NAMES` to find them.
+    """
+
+    NAMES: ClassVar = {"hub.local": "127.0.0.1", "vehicle.local": "127.0.0.1"}
+
+    def __init__(self, folder: Path, *, https: bool = False) -> None:
         self._demo = Demo(folder, hub_port=0, vehicle_port=0)
         self.folder = folder
+        self.authorities: list[Path] = []
+        for kind in ("hub", "vehicle") if https else ():
+            authority = Authority(folder / kind)
+            authority.make([f"{kind}.local"])
+            self.authorities.append(authority.file)
 
     def __enter__(self) -> County:
         key = self._demo.prepare()
         try:
-            self.hub = self._demo.start_hub()
-            self.link = Link(self.hub)
-            self.vehicle = self._demo.start_vehicle(self.link.address, key)
+            hub = self._demo.start_hub()
+            self.link = Link(hub)
+            vehicle = self._demo.start_vehicle(self.link.address, key)
         except BaseException:
             self._demo.stop()
             raise
+        self.hub = hub.replace("https://127.0.0.1", "https://hub.local")
+        self.vehicle = vehicle.replace("https://127.0.0.1", "https://vehicle.local")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from teleconsult.domain.ids import utc_now
 from teleconsult.services import measuring
@@ -18,6 +18,7 @@ from teleconsult.services.vehicles import make_key
 from teleconsult.settings import NodeKind, Settings
 from teleconsult.store import Store, migrate, new_version
 from teleconsult.store.tables import DeviceAssignment, Encounter, Vehicle
+from teleconsult.tls import Authority
 from tests.support.calls import put_consult
 from tests.support.world import World, build_world
 
@@ -69,11 +70,19 @@ class Served:
 class TwoNodes:
     """A hub and a vehicle with an accepted consult that both know. `fill` may add to each node before it starts.
 
-    `plugins` are those that the vehicle loads.
+    `plugins` are those that the vehicle loads. With `https` each node has an authority of its own and is also called
+    by the names in `NAMES`; `hub_address` and `vehicle_address` are what browsers open.
     """
 
+    NAMES: ClassVar = {"hub.local": "127.0.0.1", "vehicle.local": "127.0.0.1"}
+
     def __init__(
-        self, folder: Path, fill: Callable[[Node], None] = lambda node: None, plugins: str = "vitals-simulator"
+        self,
+        folder: Path,
+        fill: Callable[[Node], None] = lambda node: None,
+        plugins: str = "vitals-simulator",
+        *,
+        https: bool = False,
     ) -> None:
         key, key_hash = make_key(World.vehicle_id)
         shared: dict[str, Any] = {"port": 0, "allow_demo_data": True, "log_level": "info"}
@@ -88,12 +97,21 @@ class TwoNodes:
         self.consult_id = ""
         for settings, node_id in ((self.hub_settings, "hub"), (self.vehicle_settings, World.vehicle_id)):
             self._prepare(settings, node_id, key_hash, fill)
+        self.authorities: list[Path] = []
+        for kind in ("hub", "vehicle") if https else ():
+            authority = Authority(folder / kind)
+            authority.make([f"{kind}.local"])
+            self.authorities.append(authority.file)
+        if https:
+            self.vehicle_settings["hub_ca"] = self.authorities[0]
         self.hub = Served(**self.hub_settings)
         try:
             self.vehicle = Served(**self.vehicle_settings, hub_url=self.hub.address)
         except BaseException:
             self.hub.stop()
             raise
+        self.hub_address = self.hub.address.replace("https://127.0.0.1", "https://hub.local")
+        self.vehicle_address = self.vehicle.address.replace("https://127.0.0.1", "https://vehicle.local")
 
     def _prepare(self, settings: dict[str, Any], node_id: str, key_hash: str, fill: Callable[[Node], None]) -> None:
         config = Settings(kind=NodeKind(settings["kind"]), data_dir=settings["data_dir"], allow_demo_data=True)
