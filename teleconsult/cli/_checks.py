@@ -241,11 +241,9 @@ def check_plugins(settings: Settings) -> list[Finding]:
 
 
 def check_media(settings: Settings) -> list[Finding]:
-    """A media worker starts."""
+    """A media worker starts. Whether calls reach it: `_network`."""
     ports = settings.media_port_range
-    workers = MediaWorkers(
-        MediaConfig(workers=1, announced=tuple(settings.media_addresses), ports=ports), lambda event: None
-    )
+    workers = MediaWorkers(MediaConfig(workers=1, ports=ports), lambda event: None)
     workers.start()
     try:
         deadline = time.monotonic() + WORKER_SECONDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from teleconsult.tls import Authority
 from tests.support.served import Served, TwoNodes
 
 pytestmark = pytest.mark.timeout(120)
@@ -110,5 +112,25 @@ def test_hub_tests_itself_when_it_starts(tmp_path: Path) -> None:
         while not any("media self-test" in line and "outcome=ok" in line for line in hub.log):
             assert time.monotonic() < deadline, list(hub.log)
             time.sleep(0.1)
+    finally:
+        hub.stop()
+
+
+def test_certificate_of_a_hubs_own_authority_is_checked(nodes: TwoNodes, tmp_path: Path) -> None:
+    key = nodes.vehicle_settings["vehicle_key"]
+    folder = tmp_path / "hub"
+    shutil.copytree(nodes.hub_settings["data_dir"], folder)
+    hub = Served(**{**nodes.hub_settings, "data_dir": folder, "tls": "own"})
+    try:
+        assert hub.address.startswith("https://")
+        code, said = check("--vehicle", hub_url=hub.address, vehicle_key=key, data_dir=tmp_path)
+        assert code == 1
+        assert "✗ The hub's certificate is not trusted" in said
+        authority = Authority(folder).file
+        code, said = check("--vehicle", hub_url=hub.address, vehicle_key=key, data_dir=tmp_path, hub_ca=authority)
+        assert code == 0, said
+        assert "The hub's certificate is good for" in said
+        assert "opens a WebSocket" in said
+        assert "Voice and picture reach the hub from here." in said
     finally:
         hub.stop()
