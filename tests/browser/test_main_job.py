@@ -45,10 +45,10 @@ class Clinic:
         doctor.page.fill("[name=reason]", "头晕三天")
         doctor.press("[data-bottom=reason] button")
         doctor.press("[data-device=sim-cuff-1] [data-command=measure]")
-        accept = doctor.find("#readings [data-accept]:visible")
+        accept = doctor.find("#waiting [data-accept]:visible")
         accept.wait_for(timeout=90_000)  # a cuff takes as long as a cuff takes
         accept.click()
-        doctor.page.locator("#readings [data-accept]:visible").wait_for(state="hidden")
+        doctor.page.locator("#waiting [data-accept]:visible").wait_for(state="hidden")
 
     def ask(self) -> None:
         """Ask a cardiologist for a consult."""
