@@ -134,7 +134,8 @@ ALL = (
             (
                 "            address=(settings or ThermometerSettings()).address,\n        )\n",
                 "            address=(settings or ThermometerSettings()).address,\n        )\n"
-                "        while True:\n            yield found\n            try:\n                await asyncio.sleep(60)\n"
+                "        while True:\n            yield found\n            try:\n"
+                "                await asyncio.sleep(60)\n"
                 "            except asyncio.CancelledError:\n                continue\n",
             ),
         ),
