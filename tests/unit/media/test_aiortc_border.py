@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import aioice.ice
@@ -19,7 +21,7 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.codecs import CODECS, HEADER_EXTENSIONS
 from pylibsrtp import Policy, Session
 
-from teleconsult.media import _aiortc, rtp
+from teleconsult.media import _aiortc, _srtp, rtp
 from teleconsult.media.peer import announce
 
 
@@ -221,3 +223,20 @@ def test_srtp_refuses_replays_and_forgeries() -> None:
     for bad in (protected, protected[:-1] + b"x", protected[:20], b""):
         with pytest.raises(Exception, match=r"."):
             receiver.unprotect(bad)
+
+
+def test_cipher_outlives_the_sessions_it_was_made_from() -> None:
+    def session(kind: int) -> Session:
+        return Session(Policy(key=bytes(30), ssrc_type=kind))
+
+    sent: list[bytes] = []
+    transport = SimpleNamespace(sendto=lambda data, address: sent.append(data))
+    pair = SimpleNamespace(protocol=SimpleNamespace(transport=transport), remote_addr=("192.0.2.1", 5))
+    cipher = _srtp.cipher(session(Policy.SSRC_ANY_INBOUND), session(Policy.SSRC_ANY_OUTBOUND), {1: pair})
+    send, read = cipher.send, cipher.open
+    del cipher
+    gc.collect()
+    packets = [rtp.HEADER.pack(0x80, 96, number, 2, 3) + bytes(1000) for number in range(200)]
+    for packet in packets:
+        send(packet)
+    assert [read(one) for one in sent] == packets
