@@ -89,7 +89,7 @@ def test_hub_and_vehicle_agree_and_a_second_start_keeps_everything(new_node: Cal
         assert first is not None
         assert first.model_dump() == at_hub.get_one(Patient, first.id).model_dump()
         assert at_vehicle.exec(select(OutboxEntry)).first() is None, "nothing seeded is sent"
-        assert len(at_vehicle.exec(select(DeviceAssignment)).all()) == 3
+        assert len(at_vehicle.exec(select(DeviceAssignment)).all()) == 4
         before = ids(at_hub, Patient), ids(at_hub, Stop)
     hub.clock = lambda: NOW + timedelta(days=10)
     seed.seed_hub(hub)

@@ -166,8 +166,7 @@ def test_the_simulator_from_discovery_to_readings(plugin_host, device_host, hear
         stop()
     for key, info in found.items():
         devices.start_device(DeviceAssignment(info, "vitals-simulator", key))
-    wave = heard.next(Waveform)
-    assert wave.device_id == "sim-oximeter-5"
+    wave = heard.next(Waveform, lambda w: w.device_id == "sim-oximeter-5")
     assert 60 <= wave.rate_hz <= 100
     assert heard.next(Reading, lambda r: r.kind == "spo2").value("spo2") < 91
     eventually(lambda: devices.device("sim-cuff-5").status.state == "idle", "cuff ready")
