@@ -37,12 +37,14 @@ UNITS = {"mm[Hg]": "mmHg", "/min": "/min", "%": "%", "Cel": "°C", "mmol/L": "mm
 PER_MINUTE = N_("/min")
 
 CLOCK, BEFORE, PERSON_CHANGED, NOBODY = "clock", "before_encounter", "person_changed", "nobody"
+WHEN_UNKNOWN = "when_unknown"
 MARK_LABELS = {
     **{mark.value: label for mark, label in measurement.MARK_LABELS.items()},
     CLOCK: N_("The device's clock was wrong; this is the time of arrival"),
     BEFORE: N_("Taken before this encounter was opened"),
     PERSON_CHANGED: N_("The person was changed while the device measured"),
     NOBODY: N_("No encounter was open"),
+    WHEN_UNKNOWN: N_("The device does not know when it was measured; it may be an older reading"),
 }
 
 FLAG_LABELS = {

@@ -34,6 +34,7 @@ from teleconsult.services.observation_views import (
     NOBODY,
     PERSON_CHANGED,
     PRELIMINARY,
+    WHEN_UNKNOWN,
     number,
     reading_view,
     reading_views,
@@ -58,7 +59,8 @@ def take_reading(node: Node, reading: Reading, *, device_name: str = "", begun: 
     """Keep a device's reading and announce it; a repeat is recognised by `reading_id` and changes nothing.
 
     It goes to the encounter the devices measure for now. It goes to the tray if there is none, if the device
-    `begun` to measure for another one, or if it was taken before the devices measured for this one.
+    `begun` to measure for another one, if it was taken before the devices measured for this one, or if the device
+    cannot tell when it was taken and nobody saw it measure: it may be a stored reading of somebody else.
     """
     actor = Actor(f"device:{reading.device_id}"[:64], device_name or reading.device_id, Role.SYSTEM)
     with node.transaction(actor) as work:
@@ -68,6 +70,8 @@ def take_reading(node: Node, reading: Reading, *, device_name: str = "", begun: 
         taken_at, marks = _time(reading, work.now)
         target = measuring.target(node, work.session, work.now)
         doubt = _doubt(target, taken_at, begun)
+        if doubt is None and begun is None and ReadingFlag.CLOCK_NOT_SET in reading.flags:
+            doubt = WHEN_UNKNOWN
         if doubt:
             target = None
             marks.append({"mark": doubt})

@@ -124,6 +124,17 @@ def test_a_time_that_has_not_come_is_replaced_and_said(node: Node, encounter: st
     assert [mark["mark"] for mark in shown["marks"]] == ["clock"]
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_device_that_cannot_tell_when_it_measured_is_believed_only_if_it_was_seen_measuring(
+    node: Node, encounter: str, seen: bool
+) -> None:
+    values = {"systolic": (151, "mm[Hg]"), "diastolic": (92, "mm[Hg]")}
+    undated = make_reading("cuff-1", "blood_pressure", values, sequence="7", flags=(ReadingFlag.CLOCK_NOT_SET,))
+    shown = take_reading(node, undated, begun=Begun(encounter) if seen else None)
+    assert shown["encounter_id"] == (encounter if seen else None)
+    assert ("when_unknown" in [mark["mark"] for mark in shown["marks"]]) is not seen
+
+
 def test_control_solution_is_nobodys_blood(node: Node, encounter: str) -> None:
     test_liquid = make_reading(
         "meter", "glucose", {"glucose": (6.1, "mmol/L")}, taken_at=NOW, flags=(ReadingFlag.CONTROL_SOLUTION,)
