@@ -135,6 +135,7 @@ class Publisher:
         head = rtp.HEADER.pack(0x80, 111, self._voice_sequence & 0xFFFF, timestamp, self.voice_ssrc)
         self._voice_sequence += 1
         self._cipher.send(head + bytes(90))
+        self.packets += 1
 
     def send_report(self) -> None:
         """Send a sender report."""
