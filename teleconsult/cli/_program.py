@@ -156,10 +156,14 @@ def node_settings(is_vehicle: bool, data_dir: str | None, database_url: str | No
 @contextmanager
 def open_node(is_vehicle: bool, data_dir: str | None, database_url: str | None) -> Iterator[Node]:
     """The node on its database, nothing of it started. Raises Unavailable if the database is not up to date."""
+    import structlog
+
     from teleconsult.domain.errors import N_, Unavailable
     from teleconsult.services.node import Node
     from teleconsult.store import Store, migrate
 
+    # A program may read what a command prints (`--json`): the log goes beside it.
+    structlog.configure(logger_factory=lambda *_names: structlog.PrintLogger(sys.stderr))
     settings = node_settings(is_vehicle, data_dir, database_url)
     store = Store(settings.url)
     try:

@@ -11,6 +11,7 @@ import click
 
 from teleconsult.cli._program import table
 from teleconsult.i18n import gettext as _
+from teleconsult.i18n import terminal_language
 
 if TYPE_CHECKING:
     from teleconsult.plugin_kit import Line, Report
@@ -88,4 +89,10 @@ def _print(report: Report) -> None:
 
 
 def _sentence(line: Line) -> str:
-    return _(line.why, **line.params) if line.why else ""
+    from teleconsult.plugin_api import Text
+
+    language = terminal_language()
+    params = {
+        name: value.in_language(language) if isinstance(value, Text) else value for name, value in line.params.items()
+    }
+    return _(line.why, **params) if line.why else ""

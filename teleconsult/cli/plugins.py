@@ -62,6 +62,8 @@ def _list(is_vehicle: bool, data_dir: str | None, database_url: str | None, *, a
     for view in views:
         if view.settings:
             click.echo(f"{view.name}: {json.dumps(_shown(view), ensure_ascii=False)}")
+        for warning in view.warnings:
+            click.echo(f"{view.name}: {_('Needs a newer version of the plugin')}: {warning.in_language(language)}")
         if view.last_error:
             click.echo(f"{view.name}: {_('Last fault')} ({view.faults}): {view.last_error}")
 
@@ -74,6 +76,7 @@ def _as_json(view: PluginView) -> dict[str, Any]:
         "status": view.status,
         "kinds": view.kinds,
         "settings": _shown(view),
+        "warnings": [warning.en for warning in view.warnings],
         "faults": view.faults,
         "last_error": view.last_error,
         "last_error_at": view.last_error_at.isoformat() if view.last_error_at else None,

@@ -11,7 +11,7 @@ from teleconsult.plugin_api._text import Text
 
 API_VERSION = "1.0"
 """Version of the border, major.minor. A minor one only adds. A change that breaks plugins raises the major
-one, and is announced by deprecation warnings for one minor release before."""
+one; what goes with it is in `_deprecation.DEPRECATED`, and warned of, for one minor version before."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import asyncio
 import queue
 import threading
 import time
+import warnings
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from datetime import UTC, date, datetime
@@ -26,10 +27,12 @@ from teleconsult.domain.people import Sex
 from teleconsult.domain.roles import Role
 from teleconsult.plugin_api import hookspecs
 from teleconsult.plugin_api._bench import BenchSession
+from teleconsult.plugin_api._deprecation import deprecated_uses
 from teleconsult.plugin_api._devices import Command, DeviceInfo, DeviceState, DeviceStatus, Reading, Waveform
 from teleconsult.plugin_api._events import ConsultEvent
 from teleconsult.plugin_api._followup import FollowupVisit
 from teleconsult.plugin_api._panels import Page, PageContext
+from teleconsult.plugin_api._plugin import API_VERSION
 from teleconsult.plugin_api._readers import DeviceReader
 from teleconsult.plugin_api._session import Limits
 from teleconsult.plugin_api.checking import SimulatedDevice
@@ -159,12 +162,19 @@ class DeviceBench:
 def load_hooks(plugin: ModuleType | object) -> Any:
     """Check a plugin's hooks as the node does, and return their callers: `hooks.page_panels(context=…)`.
 
-    Raises pluggy.PluginValidationError for an unknown hook or a wrong argument name.
+    Raises pluggy.PluginValidationError for an unknown hook or a wrong argument name, and warns (DeprecationWarning)
+    of each hook or argument that a coming version of the border no longer has.
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     manager.register(plugin, "plugin-under-test")
     manager.check_pending()
+    arguments = {
+        caller.name: [name for impl in caller.get_hookimpls() for name in impl.argnames]
+        for caller in manager.get_hookcallers(plugin) or ()
+    }
+    for warning in deprecated_uses(arguments, API_VERSION):
+        warnings.warn(warning.en, DeprecationWarning, stacklevel=2)
     return manager.hook
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from teleconsult.plugin_api import Command, ReferralDirection, Text, Value
+from teleconsult.plugin_api import Command, ReferralDirection, Text, Value, _deprecation
 
 
 class ReaderDescription(Value):
@@ -48,9 +48,18 @@ class PluginDescription(Value):
     settings: dict[str, Any] = Field(default_factory=dict)
     """The settings in force, defaults filled in."""
     hooks: tuple[str, ...]
+    arguments: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """The arguments that each of the hooks takes."""
     readers: tuple[ReaderDescription, ...] = ()
     programmes: tuple[ProgrammeDescription, ...] = ()
     routes: tuple[RouteDescription, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[Text, ...]:
+        """What it uses that a coming version of the border no longer has, one warning each."""
+        return _deprecation.deprecated_uses(
+            {hook: self.arguments.get(hook, ()) for hook in self.hooks}, self.api_version
+        )
 
     @property
     def has_calls(self) -> bool:

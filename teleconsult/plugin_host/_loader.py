@@ -93,10 +93,16 @@ class LoadedPlugin:
     manager: pluggy.PluginManager
     info: PluginInfo
     settings: BaseModel | None
-    hooks: tuple[str, ...]
+    arguments: Mapping[str, tuple[str, ...]]
+    """The hooks that it implements, each with the arguments that it takes."""
     readers: Mapping[str, ReaderType]
     programmes: Mapping[str, FollowupProgramme]
     routes: Mapping[str, ReferralRoute]
+
+    @property
+    def hooks(self) -> tuple[str, ...]:
+        """The hooks that it implements."""
+        return tuple(self.arguments)
 
     def describe(self) -> PluginDescription:
         """What the node is told. Raises LoadFailure if a programme's form is no Questionnaire."""
@@ -107,6 +113,7 @@ class LoadedPlugin:
             settings_schema=self.info.settings.model_json_schema() if self.info.settings else None,
             settings=self.settings.model_dump(mode="json") if self.settings else {},
             hooks=self.hooks,
+            arguments=dict(self.arguments),
             readers=tuple(
                 ReaderDescription(key=r.key, title=r.title, kinds=r.kinds, waveforms=r.waveforms, commands=r.commands)
                 for r in self.readers.values()
@@ -139,11 +146,12 @@ def load_plugin(name: str, settings: Mapping[str, Any]) -> LoadedPlugin:
     except ValidationError as error:
         schema = info.settings.model_json_schema() if info.settings else None
         raise LoadFailure(PluginStatus.STOPPED_BY_SETTINGS, _first_errors(error), schema) from error
-    hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(plugin) or ()))
+    callers = sorted(manager.get_hookcallers(plugin) or (), key=lambda caller: caller.name)
+    arguments = {c.name: tuple(name for impl in c.get_hookimpls() for name in impl.argnames) for c in callers}
     readers = _register(manager.hook.register_device_readers, ReaderType)
     programmes = _register(manager.hook.register_followup_programmes, FollowupProgramme, settings=filled)
     routes = _register(manager.hook.register_referral_routes, ReferralRoute, settings=filled)
-    return LoadedPlugin(name, manager, info, filled, hooks, readers, programmes, routes)
+    return LoadedPlugin(name, manager, info, filled, arguments, readers, programmes, routes)
 
 
 def _import(name: str) -> Any:

@@ -52,6 +52,8 @@ class PluginView:
     settings: Mapping[str, Any]
     settings_schema: Mapping[str, Any] | None
     """JSON schema that the settings form is made from; None if there is nothing to set or it is not known."""
+    warnings: tuple[Text, ...]
+    """What it uses that a coming version of the border no longer has. It runs all the same."""
     faults: int
     """Faults since a person last switched it on."""
     last_error: str
@@ -116,6 +118,7 @@ class HostedPlugin:
             routes=known.routes if known else (),
             settings=known.settings if known else record.settings,
             settings_schema=known.settings_schema if known else self._schema,
+            warnings=known.warnings if known else (),
             faults=record.faults,
             last_error=record.last_error,
             last_error_at=record.last_error_at,
@@ -278,6 +281,7 @@ class HostedPlugin:
 
     def _load(self) -> None:
         self._move(PluginStatus.LOADING)
+        known = self.description
         worker = PluginWorker(self.name, self._config.paths, self._died)
         try:
             self.description = worker.load(self.record.settings, self._config.load_deadline)
@@ -286,6 +290,9 @@ class HostedPlugin:
             self.description = None
             self._move(failure.status, failure.error)
             return
+        if not known or known.warnings != self.description.warnings:  # said once, not each time its process starts
+            for warning in self.description.warnings:
+                log.warning("plugin uses what is deprecated", plugin=self.name, warning=warning.en)
         if self.description.has_calls:
             self._worker = worker
         else:

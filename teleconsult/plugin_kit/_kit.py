@@ -5,14 +5,16 @@ from __future__ import annotations
 import queue
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from teleconsult.domain.errors import N_
 from teleconsult.http.admin.schema import fields_of, values_of
+from teleconsult.plugin_api import Text
 from teleconsult.plugin_host import PluginStatus
+from teleconsult.plugin_host._description import PluginDescription
 from teleconsult.plugin_host._worker import plugin_environment
 from teleconsult.plugin_kit import _packaging
 from teleconsult.plugin_kit._report import Line, Report, Verdict, excused, falls_short, holds, not_shown
@@ -178,10 +180,13 @@ def _take(message: Mapping[str, Any], seen: _Seen) -> None:
 
 
 def _version_line(description: Mapping[str, Any]) -> Line:
-    warnings = description.get("warnings") or ()
-    if warnings:
-        return falls_short("api-version", "", N_("%(error)s"), error=warnings[0])
+    if warnings := PluginDescription.model_validate(description).warnings:
+        return falls_short("api-version", "", N_("%(error)s"), error=_joined(warnings))
     return holds("api-version", "", N_("%(version)s"), version=description["api_version"])
+
+
+def _joined(texts: Sequence[Text]) -> Text:
+    return Text(en=" ".join(text.en for text in texts)[:500], zh="".join(text.zh for text in texts)[:500])
 
 
 def check_form(schema: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> Line:

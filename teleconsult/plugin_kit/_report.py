@@ -38,6 +38,7 @@ class Line:
     verdict: Verdict
     why: str = ""
     params: dict[str, Any] = field(default_factory=dict)
+    """A `Text` among them is shown in the reader's language."""
 
     @property
     def good(self) -> bool:
