@@ -5,15 +5,15 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 from teleconsult import plugin_api
 from teleconsult.domain import measurement
-from teleconsult.plugin_api import hookspecs, testing
+from teleconsult.plugin_api import _deprecation, hookspecs, testing
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLES = ROOT / "tests" / "plugins" / "every_hook.py"
 TARGET = ROOT / "docs" / "plugins" / "reference.md"
 HEAD = f"""# Reference of the plugin border, version {plugin_api.API_VERSION}
 
@@ -35,14 +35,15 @@ def main() -> int:
 def sections() -> Iterator[str]:
     yield HEAD
     yield "## Hooks\n"
-    yield "The examples are parts of `tests/plugins/every_hook.py`, a plugin that the tests run.\n"
-    examples = dict(example_hooks())
+    yield "Each example is a whole module; the tests run it. [Versions](README.md) tells how long a hook stays.\n"
     for name, hook in vars(hookspecs).items():
         if hasattr(hook, "teleconsult_spec"):
             yield f"### `{name}({', '.join(inspect.signature(hook).parameters)})`\n"
             yield f"`{signature(hook)}`\n"
-            yield doc(hook)
-            yield f"```python\n{examples[name]}\n```\n"
+            text, _, example = doc(hook).partition("Example:\n")
+            yield f"{text.strip()}\n"
+            yield from (f"{warning}\n" for warning in deprecations(name))
+            yield f"```python\n{textwrap.dedent(example).strip()}\n```\n"
     yield "## Values, readers, programmes, routes\n"
     for name in sorted(plugin_api.__all__, key=str.lower):
         thing = getattr(plugin_api, name)
@@ -104,12 +105,10 @@ def fixtures() -> Iterator[tuple[str, str]]:
             yield node.name, ast.get_docstring(node) or ""
 
 
-def example_hooks() -> Iterator[tuple[str, str]]:
-    source = EXAMPLES.read_text(encoding="utf-8")
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef):
-            first = node.decorator_list[0].lineno - 1
-            yield node.name, "\n".join(source.splitlines()[first : node.end_lineno])
+def deprecations(hook: str) -> Iterator[str]:
+    for entry in _deprecation.DEPRECATED:
+        if entry.hook == hook:
+            yield f"**`{entry.thing}`: deprecated since {entry.since}, gone in {entry.gone}.** {entry.use_instead.en}"
 
 
 def doc(thing: object) -> str:
