@@ -17,7 +17,7 @@ import yaml
 from teleconsult.domain.plugin_state import MemoryPluginStateStore
 from teleconsult.plugin_api import DeviceStatus, PluginInfo, Reading
 from teleconsult.plugin_host import DeviceAssignment, PluginConfig, PluginHost, PluginStatus
-from teleconsult.plugin_kit import RULES
+from teleconsult.plugin_kit import RULES, check_plugin
 from tests.unit.plugin_host.conftest import eventually
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -53,6 +53,12 @@ def test_the_tutorial_s_own_tests_pass(tutorial, installed):
     done = subprocess.run(command, cwd=tutorial, env=_with_path(installed), capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "12 passed" in done.stdout
+
+
+def test_the_tutorial_s_plugin_keeps_every_rule(tutorial):
+    report = check_plugin(str(tutorial))
+    assert [(line.rule, line.sentence) for line in report.lines if not line.good] == []
+    assert {line.rule for line in report.lines if line.verdict == "exempt"} == {"device-clock-checked", "battery-told"}
 
 
 def test_the_tutorial_s_plugin_is_read_by_a_node(installed, device_host, heard):
