@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+BUNDLED = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
 UV = Path(sys.executable).with_name("uv")
 INSIDE = (
     "teleconsult/web/templates/base.html",
@@ -131,3 +132,12 @@ def test_the_installed_plugin_is_checked_by_its_name(installed: Installed) -> No
 def test_a_wheel_is_checked_where_it_is_not_installed(installed: Installed) -> None:
     told = run(sys.executable, "-m", "teleconsult", "plugin", "check", installed.plugin, cwd=installed.elsewhere)
     assert "All rules hold." in told
+
+
+@pytest.mark.parametrize("project", BUNDLED, ids=lambda path: path.name)
+def test_a_bundled_plugin_s_wheel_carries_its_answers(project: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(build(project, tmp_path)) as wheel:
+        inside = wheel.namelist()
+    package = f"teleconsult_{project.name.replace('-', '_')}"
+    assert {f"{package}/__init__.py", f"{package}/py.typed", f"{package}/quality.yaml"} <= set(inside)
+    assert len(inside) == len(set(inside))
