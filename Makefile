@@ -26,7 +26,7 @@ test: setup ## Run all tests: unit (on both databases), integration, real browse
 	$(BIN)/python -m pytest tests/unit $(wildcard plugins/*/tests) -n 2 || status=1; \
 	echo "The tests that use a database, on PostgreSQL:"; \
 	$(BIN)/python -m tests.support.postgres $(BIN)/python -m pytest tests/unit tests/integration -n 2 || status=1; \
-	$(BIN)/python -m pytest tests/integration || status=1; \
+	$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile || status=1; \
 	$(BIN)/python -m pytest tests/browser || status=1; \
 	exit $$status
 
