@@ -69,7 +69,9 @@ class NodeSession(DeviceSession):
             future = self._kept[number] = asyncio.get_running_loop().create_future()
             self._channel.send({"reading": reading.model_dump(mode="json"), "n": number})
             try:
-                if await asyncio.wait_for(future, KEEP_WAIT):
+                async with asyncio.timeout(KEEP_WAIT):  # wait_for may swallow a cancellation on Python 3.11
+                    kept = await future
+                if kept:
                     self.kept_any = True
                     return
             except TimeoutError:
