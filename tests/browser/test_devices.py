@@ -120,6 +120,7 @@ def test_devices_are_found_added_named_and_tested(doctor: Person) -> None:
 def test_a_reading_appears_at_once_is_accepted_by_one_tap_and_stands_in_the_trends(doctor: Person) -> None:
     page = doctor.page
     doctor.go(f"/encounters/{ENCOUNTER}?step=vitals")
+    page.wait_for_selector("html[data-ready]")
     page.evaluate(NOTE_ARRIVAL)
     card(doctor, "sim-cuff-1").locator("[data-command=measure]").click()
     tile = page.locator("#waiting .tile-preliminary")

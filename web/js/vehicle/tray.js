@@ -1,10 +1,14 @@
-/** The tray: a reading that arrives while somebody looks at it is shown by loading the list again. */
+/**
+ * The tray: a reading that arrives while somebody looks at it is shown by loading the list again, unless a
+ * form is on its way: loading now would lose the page that answers it.
+ */
 
 import { watch } from "../lib/socket.js";
 import { all } from "../lib/dom.js";
 
 watch("node", {
   "unassigned:changed": (/** @type {{ count: number }} */ data) => {
-    if (data.count !== all("[data-tray]").length) location.reload();
+    const sent = all("form[data-sent]").length > 0;
+    if (!sent && data.count !== all("[data-tray]").length) location.reload();
   },
 });
