@@ -152,9 +152,7 @@ def register_referral_routes(settings: Any) -> Sequence[ReferralRoute]:
             def rank(self, request: ReferralRequest, targets: Sequence[ReferralTarget]) -> list[RankedTarget]:
                 near = [(t.distance_km, t.organization_id) for t in targets if t.distance_km is not None]
                 return [
-                    RankedTarget(
-                        organization_id=name, fit=1 / (1 + km), why=Text(en=f"{km:g} km away", zh=f"距离 {km:g} 公里")
-                    )
+                    RankedTarget(organization_id=name, fit=1 / (1 + km), why=Text(en=f"{km:g} km", zh=f"{km:g} 公里"))
                     for km, name in sorted(near)
                 ]
 
