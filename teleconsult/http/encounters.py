@@ -15,7 +15,7 @@ from teleconsult.domain.roles import Role
 from teleconsult.http.forms import submit
 from teleconsult.http.reading_tiles import clock, day, empty_tile, tile, tile_label, unit, vital
 from teleconsult.http.security import allow, current_actor, current_node, wants_json
-from teleconsult.services import devices, encounters, history, measuring, observations
+from teleconsult.services import devices, encounters, history, observations
 from teleconsult.services.history import EncounterPage
 from teleconsult.services.manual_entry import MANUAL_KINDS
 from teleconsult.services.observation_views import UNITS
@@ -124,11 +124,8 @@ def cancel(encounter_id: str, assignment_id: str) -> Response:
 @bp.get("/encounters/<encounter_id>/readings")
 @allow(Role.VEHICLE_DOCTOR)
 def readings(encounter_id: str) -> Response:
-    """The readings as they stand and whom the devices measure for, for a page that lost its connection."""
-    page = history.look_at_encounter(current_node(), current_actor(), encounter_id)
-    target = page.encounter.id if page.encounter.measuring else None
-    patient = measuring.patient_words(page.measuring) if page.measuring else None
-    return jsonify(ok=True, readings=page.readings, measuring={"encounter_id": target, "patient": patient})
+    """The readings as they stand, for a page that could not hear of them when they came."""
+    return jsonify(ok=True, readings=history.read_readings(current_node(), current_actor(), encounter_id))
 
 
 @bp.post("/encounters/<encounter_id>/readings")

@@ -9,12 +9,13 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from teleconsult.domain import measurement
-from teleconsult.domain.roles import Actor
+from teleconsult.domain.roles import Actor, Role
 from teleconsult.services import encounters, measuring, observations
 from teleconsult.services.encounters import EncounterView
 from teleconsult.services.node import Node
 from teleconsult.services.observation_views import FINAL, last_visit, short_view
 from teleconsult.services.patients import PatientSummary, current_patient, summary
+from teleconsult.services.permissions import require_role
 from teleconsult.store.tables import Consult, Encounter, Observation, Patient
 
 EARLIER = 20
@@ -98,6 +99,19 @@ def look_at_encounter(node: Node, actor: Actor, encounter_id: str) -> EncounterP
             measuring=summary(session, current_patient(session, target.patient_id), work.now) if target else None,
             unassigned=tuple(observations.tray(work)) if actor.vehicle_id == node.node_id else (),
         )
+
+
+def read_readings(node: Node, actor: Actor, encounter_id: str) -> list[dict[str, Any]]:
+    """An encounter's readings as they stand, for a page that is open already.
+
+    Audited. Unlike opening the page it changes nothing about whom the devices measure for: a page that was left open
+    in the background, and whose connection comes back, must not take the next reading for its own person.
+    """
+    require_role(actor, Role.VEHICLE_DOCTOR)
+    with node.transaction(actor) as work:
+        row = encounters.current_encounter(work.session, encounter_id)
+        work.audit("read", "encounter", encounter_id, patient_id=row.patient_id)
+        return observations.readings_of(work, encounter_id)
 
 
 def earlier_visits(

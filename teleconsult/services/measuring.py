@@ -59,6 +59,14 @@ def target_patient(node: Node) -> tuple[MeasuringFor, PatientSummary] | None:
         return chosen, summary(session, current_patient(session, chosen.patient_id), now)
 
 
+def announced_target(node: Node) -> dict[str, Any]:
+    """What `measuring` says now: the encounter and the person, or nulls."""
+    found = target_patient(node)
+    if found is None:
+        return {"encounter_id": None, "patient": None}
+    return {"encounter_id": found[0].encounter_id, "patient": patient_words(found[1])}
+
+
 def choose(work: Work, encounter: Encounter) -> None:
     """From now on the devices measure for this encounter."""
     values = {

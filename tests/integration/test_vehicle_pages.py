@@ -14,7 +14,7 @@ from sqlmodel import select
 from teleconsult.app import create_app
 from teleconsult.domain.errors import Conflict
 from teleconsult.plugin_api import make_reading
-from teleconsult.services import observations
+from teleconsult.services import measuring, observations
 from teleconsult.services.node import Node
 from teleconsult.store.tables import AuditEntry, Encounter, Observation, OutboxEntry, Patient
 from tests.support.pages import csrf, log_in, post
@@ -161,11 +161,13 @@ def test_the_tray_is_emptied_by_a_person(vehicle: Node, doctor: FlaskClient) -> 
     assert "38.2" in doctor.get(url).text
 
 
-def test_the_page_says_when_the_devices_measure_for_somebody_else(vehicle: Node, doctor: FlaskClient) -> None:
-    mine = begin(doctor)
-    begin(doctor, another_patient(vehicle))
-    data = doctor.get(f"{mine}/readings").json  # the same doctor has come back to this page
-    assert data["measuring"]["encounter_id"] == mine.rsplit("/", 1)[1]
+def test_a_page_in_the_background_takes_no_readings_when_its_connection_comes_back(
+    vehicle: Node, doctor: FlaskClient
+) -> None:
+    left_open = begin(doctor)
+    now = begin(doctor, another_patient(vehicle)).rsplit("/", 1)[1]
+    assert doctor.get(f"{left_open}/readings").json == {"ok": True, "readings": []}
+    assert measuring.announced_target(vehicle)["encounter_id"] == now
 
 
 def test_somebody_elses_text_is_not_overwritten(doctor: FlaskClient) -> None:
