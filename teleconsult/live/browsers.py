@@ -16,7 +16,7 @@ from teleconsult.domain.errors import N_, NotAllowed, NotFound, TeleconsultError
 from teleconsult.domain.roles import Role
 from teleconsult.live.namespace import Answer, Caller, PeopleNamespace, event
 from teleconsult.services import call_messages as messages
-from teleconsult.services import chat, devices
+from teleconsult.services import chat, devices, present
 from teleconsult.services.node import Node
 from teleconsult.services.topics import check_topic
 
@@ -87,10 +87,12 @@ class Browsers(PeopleNamespace):
 
     @event("watch", Watch)
     def watch(self, caller: Caller, message: Watch) -> None:
-        """Hear a topic from now on."""
+        """Hear a topic from now on, and how it stands now."""
         check_topic(self.node, caller.actor, message.topic)
         caller.topics.add(message.topic)
         join_room(message.topic)
+        for happening, data in present.announcements(self.node, message.topic):
+            self.emit(happening, data, room=caller.sid)
 
     @event("unwatch", Watch)
     def unwatch(self, caller: Caller, message: Watch) -> None:

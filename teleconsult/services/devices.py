@@ -46,6 +46,11 @@ class DeviceCard:
         """Whether a person can have it measure from here."""
         return Command.MEASURE in self.commands
 
+    def announced(self) -> dict[str, Any]:
+        """What `device` says of it now."""
+        about = {"assignment_id": self.assignment_id, "device_id": self.device_id, "name": self.name}
+        return {**about, **self.status}
+
 
 @dataclass(frozen=True)
 class FoundDevice:
@@ -56,6 +61,10 @@ class FoundDevice:
     device_id: str
     name: str
     kinds: tuple[str, ...]
+
+    def announced(self) -> dict[str, str]:
+        """What `device:found` says of it."""
+        return {"plugin": self.plugin, "reader": self.reader, "device_id": self.device_id, "name": self.name}
 
 
 def start_devices(node: Node) -> Callable[[], None]:

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from teleconsult.app import create_app
 from teleconsult.domain.errors import Conflict, NotAllowed, NotFound
 from teleconsult.domain.plugin_state import MemoryPluginStateStore, PluginRecord
+from teleconsult.live import create_socketio
 from teleconsult.plugin_host import PluginConfig, PluginHost
 from teleconsult.services import devices, encounters
 from teleconsult.services.node import Node
 from teleconsult.store.tables import AuditEntry, DeviceAssignment, Observation
+from tests.support.live import Tab
 from tests.support.world import World
 
 PLUGIN = "vitals-simulator"
@@ -131,6 +134,22 @@ def test_assigned_devices_are_read_again_after_a_restart(node: Node, heard: Hear
         assert devices.cards(node)[0].can_measure
     finally:
         stop()
+
+
+def test_a_page_that_begins_to_watch_hears_how_everything_is(node: Node, heard: Heard) -> None:
+    card = add(node, heard, "ecg", "心电")
+    view = encounters.start_encounter(node, World.doctor, World.patient_id)
+    encounters.open_encounter_page(node, World.doctor, view.id)
+    app = create_app(node)
+    tab = Tab(app, create_socketio(app, node), "doctor")
+    assert tab.ask("watch", {"topic": "node"}) == {"ok": True}
+    (device,) = tab.said("device")
+    assert (device["assignment_id"], device["name"], device["state"]) == (card.assignment_id, "心电", "measuring")
+    announced = heard.wait("device", lambda _, d: d["name"] == "心电" and d["state"] == "measuring")
+    assert device.keys() == announced.keys()
+    (target,) = tab.said("measuring")
+    assert (target["encounter_id"], target["patient"]["name"]) == (view.id, "张秀英")
+    assert tab.said("unassigned:changed") == [{"count": 0}]
 
 
 def test_only_the_vehicles_own_doctors_and_known_devices(node: Node) -> None:

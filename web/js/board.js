@@ -50,5 +50,5 @@ function countTime() {
   }
 }
 
-watch("board", { "board:changed": refresh, resumed: refresh });
+watch("board", { "board:changed": refresh, joined: refresh });
 setInterval(countTime, COUNT_EVERY_MS);

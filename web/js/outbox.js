@@ -28,4 +28,4 @@ async function refresh() {
   }
 }
 
-watch("node", { uplink: refresh, resumed: refresh });
+watch("node", { uplink: refresh, joined: refresh });

@@ -110,7 +110,7 @@ export async function startChat(root, consult, options = {}) {
       form.requestSubmit();
     }
   });
-  watch(`consult:${consult}`, { "chat:message": show, resumed: () => void load() });
+  watch(`consult:${consult}`, { "chat:message": show, joined: () => void load() });
   await load();
 }
 

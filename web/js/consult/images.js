@@ -57,7 +57,7 @@ export class ConsultImages {
     this.list.addEventListener("click", (event) => this.#onClick(event));
     watch(`consult:${consult}`, {
       "attachment:new": (image) => this.#show({ ...image, here: true }),
-      resumed: () => void this.load(),
+      joined: () => void this.load(),
     });
   }
 

@@ -11,4 +11,4 @@ async function refresh() {
   if (fresh && !here.contains(document.activeElement)) here.replaceWith(document.importNode(fresh, true));
 }
 
-watch(`user:${document.documentElement.dataset.person}`, { "consult:changed": () => void refresh(), resumed: () => void refresh() });
+watch(`user:${document.documentElement.dataset.person}`, { "consult:changed": () => void refresh(), joined: () => void refresh() });

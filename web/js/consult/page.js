@@ -61,7 +61,6 @@ export function followConsult(options = {}) {
     },
     "opinion:signed": look,
     joined: look,
-    resumed: look,
     ...options.handlers,
   });
   bindSteps();

@@ -30,7 +30,7 @@ watch("queue", {
     if (change.arrived) arrivals.add(change.consult_id);
     refresh();
   },
-  resumed: refresh,
+  joined: refresh,
 });
 watch(`user:${document.documentElement.dataset.person}`, { "consult:changed": refresh });
 page.addEventListener("focusin", (event) => choose(rowOf(event.target)));

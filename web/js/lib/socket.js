@@ -4,8 +4,8 @@
  * A login that has ended is told by "login:expired" on `document`, one of somebody else by "login:other".
  *
  * It connects when first asked for something, and again by itself for as long as the page is open. Topics that are
- * watched are watched again after each reconnect, and their `resumed` handler is called so that a page can read what
- * it missed.
+ * watched are watched again after each reconnect, and their `joined` handler is called each time so that a page can
+ * read what it missed.
  */
 
 import { io } from "/static/vendor/socket.io/socket.io.esm.min.js";
@@ -54,8 +54,7 @@ export function connect() {
   });
   live.on("session:ended", () => document.dispatchEvent(new CustomEvent("login:expired")));
   live.on("connect", () => {
-    const again = state === "offline";
-    for (const topic of topics.keys()) void joinTopic(topic, again);
+    for (const topic of topics.keys()) void joinTopic(topic);
     setState("online");
   });
   live.on("disconnect", (reason) => {
@@ -131,9 +130,9 @@ export async function request(event, data = {}, options = {}) {
 }
 
 /**
- * Watch a topic. `handlers` is by event name; three names are special: `joined` is called once the topic is watched (what
- * happened between drawing the page and now was missed), `resumed` after a lost connection has come back, `refused` with
- * the LiveError when the topic may not be watched.
+ * Watch a topic. `handlers` is by event name; two names are special: `joined` is called whenever the topic is watched
+ * anew, at first and after a lost connection (what happened before was missed), `refused` with the LiveError when the
+ * topic may not be watched. How a node is now is told to whoever begins to watch "node"; records are read by the page.
  *
  * Events that name a consult are given only to the watchers of that consult (and of topics that are not a consult).
  *
@@ -148,7 +147,7 @@ export function watch(topic, handlers) {
     watchers.add(handlers);
   } else {
     topics.set(topic, new Set([handlers]));
-    if (live.connected) void joinTopic(topic, false);
+    if (live.connected) void joinTopic(topic);
   }
   return () => {
     const rest = topics.get(topic);
@@ -159,14 +158,11 @@ export function watch(topic, handlers) {
   };
 }
 
-/**
- * @param {string} topic
- * @param {boolean} again
- */
-async function joinTopic(topic, again) {
+/** @param {string} topic */
+async function joinTopic(topic) {
   try {
     await request("watch", { topic });
-    tell(topic, again ? "resumed" : "joined", {});
+    tell(topic, "joined", {});
   } catch (error) {
     // A lost connection is no refusal: the topic is joined again when it is back.
     if (error instanceof LiveError && error.code !== "timeout") tell(topic, "refused", error);

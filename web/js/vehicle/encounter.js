@@ -190,10 +190,11 @@ function showMeasuring(target) {
   const mine = target.encounter_id === encounterId;
   for (const part of all("[data-part]", place)) part.hidden = (part.dataset.part === "mine") !== mine;
   const sentence = byId("measuring-other");
+  const known = sentence.textContent;
   sentence.textContent = target.patient
     ? t("The devices measure for %(name)s, %(age)s now. Readings do not come here.", target.patient)
     : t("The devices measure for nobody now. Readings wait in the tray.");
-  if (!mine) {
+  if (!mine && sentence.textContent !== known) {
     for (const one of streaming.values()) one.tile.remove();
     streaming.clear();
     waves.clear();
@@ -240,12 +241,11 @@ function startEntry() {
   });
 }
 
-async function afterResuming() {
-  // What arrived while the connection was away is on the node: show it without losing what is being written.
+/** What arrived before the page watched, or while the connection was away: shown without losing what is being written. */
+async function catchUp() {
   try {
     const answer = await getJson(`/encounters/${encounterId}/readings`);
     for (const view of answer.readings.reverse()) show(view);
-    showMeasuring(answer.measuring);
   } catch (problem) {
     say(problem);
   }
@@ -261,6 +261,6 @@ watch(`encounter:${encounterId}`, {
   reading: show,
   streaming: showStream,
   waveform: (wave) => waves.add(wave),
-  resumed: afterResuming,
+  joined: catchUp,
 });
 watch("node", { device: showDevice, measuring: showMeasuring });
