@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from time import monotonic, time_ns
+from time import monotonic
 from typing import Any, Final, cast
 
 import aiortc.rtcicetransport
@@ -38,7 +38,7 @@ from aiortc.rtcrtpparameters import (
 from aiortc.sdp import SessionDescription
 
 from teleconsult.media import _srtp, rtp
-from teleconsult.media._udp import open_socket
+from teleconsult.media._udp import Burst, open_socket
 from teleconsult.media.addresses import host_addresses
 from teleconsult.media.port import Cipher
 
@@ -158,19 +158,21 @@ class _MediaProtocol(StunProtocol):
     """A media socket: media datagrams go to the port at once, the rest to ICE and DTLS if it has a place there."""
 
     receiver: MediaConnection
+    _single: Final = Burst()
+    """Where a datagram goes that did not come by the burst."""
 
-    def media_received(self, data: bytes, arrived: Callable[[], int]) -> None:
-        """A media datagram. `arrived`: when the kernel got it; a browser takes the time a datagram waits for us for a
-        queue in the network, and sends less."""
-        self.receiver.on_media(data, arrived)
+    def media_received(self, burst: Burst, start: int, end: int) -> None:
+        """Media datagrams of a burst."""
+        self.receiver.on_media(burst, start, end)
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        assert isinstance(data, bytes)  # sockets bring nothing else
         first = data[0] if data else 255
-        if 127 < first < 192:  # type: ignore[operator]  # bytes: sockets bring nothing else
-            self.receiver.on_media(data, time_ns)  # type: ignore[arg-type]
+        if 127 < first < 192:  # the loop's own transport sorts nothing
+            self.receiver.on_media(self._single, 0, self._single.put(data))
             return
         try:
-            if self.receiver.expects(first, (addr[0], addr[1])):  # type: ignore[arg-type]
+            if self.receiver.expects(first, (addr[0], addr[1])):
                 super().datagram_received(data, addr)
                 return
         except Exception:  # noqa: S110 - a forged STUN message costs itself, and is counted below
@@ -192,13 +194,13 @@ class MediaConnection(Connection):
 
     def __init__(self, ice_controlling: bool, **options: Any) -> None:
         super().__init__(ice_controlling, **options)
-        self.on_media: Callable[[bytes, Callable[[], int]], None] = self._too_early
+        self.on_media: Callable[[Burst, int, int], None] = self._too_early
         self.refused = 0
         self.heard = monotonic()
         """When the browser last checked this path, in seconds of `time.monotonic`."""
 
-    def _too_early(self, data: bytes, arrived: Callable[[], int]) -> None:
-        self.refused += 1
+    def _too_early(self, burst: Burst, start: int, end: int) -> None:
+        self.refused += end - start
 
     def expects(self, first: int, addr: tuple[str, int]) -> bool:
         """Whether a datagram with that first byte has a place here: STUN, or DTLS from a checked address."""
@@ -212,7 +214,17 @@ class MediaConnection(Connection):
     def check_incoming(self, message: Any, addr: tuple[str, int], protocol: StunProtocol) -> None:
         """An authenticated check of the browser."""
         self.heard = monotonic()
+        if len(self._early_checks) >= MAX_QUEUE:
+            self.refused += 1
+            return
         super().check_incoming(message, addr, protocol)
+
+    def data_received(self, data: bytes, component: int) -> None:
+        """DTLS. What looked like STUN and was none comes here too, and goes no further."""
+        if 19 < data[0] < 64:
+            super().data_received(data, component)
+        else:
+            self.refused += 1
 
     def respond_error(
         self, request: Any, addr: tuple[str, int], protocol: StunProtocol, error_code: tuple[int, str]
@@ -319,12 +331,12 @@ def _codec_name(codec: RTCRtpCodecParameters) -> str:
 
 
 def read_sections(sdp: str) -> list[Section]:
-    """The media sections of a description. Raises ValueError if it cannot be read."""
+    """The media sections of a description. Raises ValueError if it cannot be read, or names impossible streams."""
     try:
         parsed = SessionDescription.parse(sdp)
     except Exception as exc:  # aiortc's parser asserts, indexes and unpacks: any exception means unreadable
         raise ValueError(f"{type(exc).__name__}: {exc}") from exc
-    return [
+    sections = [
         Section(
             mid=media.rtp.muxId,
             kind=media.kind,
@@ -342,6 +354,10 @@ def read_sections(sdp: str) -> list[Section]:
         )
         for media in parsed.media
     ]
+    streams = [ssrc for one in sections for ssrc in (one.ssrc, one.rtx_ssrc) if ssrc is not None]
+    if not all(0 < ssrc < 1 << 32 for ssrc in streams):
+        raise ValueError("a stream's number has 32 bits")
+    return sections
 
 
 def cipher(transceiver: RTCRtpTransceiver) -> Cipher:

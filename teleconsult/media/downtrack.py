@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from teleconsult.media import rtcp, rtp
+from teleconsult.media._udp import SLOT, Way
 from teleconsult.media.rtp import HEADER, ONE_BYTE_PROFILE, TIMED_HEADER
 from teleconsult.media.source import Kind, Source
 
@@ -18,8 +19,9 @@ RESEND_BUDGET: Final = 100
 """Most packets a receiver can have sent again at once; as many again in 50 ms."""
 
 
-def _nowhere(packet: bytes) -> None:
-    raise ConnectionError("the port is not open")
+GUARDED: Final = 4096
+"""Packets after which nothing from before a seam in the numbers can come any more: far more than a source keeps, and
+far fewer than make the numbers ambiguous."""
 
 
 class Downtrack:
@@ -37,6 +39,7 @@ class Downtrack:
         "_cname",
         "_extensions",
         "_first_own",
+        "_guarded_until",
         "_last_at",
         "_last_sequence",
         "_last_sr",
@@ -44,6 +47,8 @@ class Downtrack:
         "_last_time",
         "_mid",
         "_payload_types",
+        "_plain_from",
+        "_plain_until",
         "_report",
         "_rtx_sequence",
         "_rtx_types",
@@ -63,9 +68,9 @@ class Downtrack:
         "resent_packets",
         "round_trip",
         "rtx_ssrc",
-        "send",
         "source",
         "ssrc",
+        "way",
     )
 
     def __init__(
@@ -91,8 +96,8 @@ class Downtrack:
         self.held = False
         """Whether nothing is sent until a source takes this stream up again."""
         self._cname = cname
-        self.send: Callable[[bytes], None] = _nowhere
-        """Protects and sends a packet: set by the port while it is open."""
+        self.way: Way
+        """To the receiver: set by the port when it is open; nothing is attached before."""
         self._report = report
         self._unplayable = unplayable
         self._payload_types: dict[str, int] = {}
@@ -106,7 +111,8 @@ class Downtrack:
         self._last_sequence = random.getrandbits(14)
         self._last_time = random.getrandbits(31)
         self._last_at = 0.0
-        self._first_own = 0
+        self._first_own = self._plain_from = 0
+        self._guarded_until = self._plain_until = 0
         self._rtx_sequence = random.getrandbits(14)
         self._budget = float(RESEND_BUDGET)
         self._budget_at = 0.0
@@ -147,6 +153,7 @@ class Downtrack:
         self._sequence_offset = (self._last_sequence + 1 - sequence) & 0xFFFF
         self._time_offset = (self._last_time + max(elapsed, 1) - timestamp) & 0xFFFFFFFF
         self._first_own = (self._last_sequence + 1) & 0xFFFF
+        self._guarded_until = self.packets + GUARDED
         clock = source.last_clock(now)
         if clock is not None:
             self.pass_report(*clock, now)
@@ -173,32 +180,43 @@ class Downtrack:
         if payload_type < 0:
             self._cannot_play(marker_type & 0x7F)
             return
-        if self._time_head and self._mid is None:
-            head = TIMED_HEADER.pack(
-                0x90 | (flags & 0x20),
+        if self.packets < self._guarded_until and self._is_from_before(sequence + self._sequence_offset):
+            return
+        self.packets += 1
+        self.octets += len(body)
+        way = self.way
+        if not self._time_head or self._mid is not None:
+            extensions = self._extension_block(sent)
+            head = HEADER.pack(
+                (0x90 if extensions else 0x80) | (flags & 0x20),
                 (marker_type & 0x80) | payload_type,
                 (sequence + self._sequence_offset) & 0xFFFF,
                 (timestamp + self._time_offset) & 0xFFFFFFFF,
                 self.ssrc,
-                ONE_BYTE_PROFILE,
-                1,
-                self._time_head | sent,
             )
-        else:
-            extensions = self._extension_block(sent)
-            head = (
-                HEADER.pack(
-                    (0x90 if extensions else 0x80) | (flags & 0x20),
-                    (marker_type & 0x80) | payload_type,
-                    (sequence + self._sequence_offset) & 0xFFFF,
-                    (timestamp + self._time_offset) & 0xFFFFFFFF,
-                    self.ssrc,
-                )
-                + extensions
-            )
-        self.packets += 1
-        self.octets += len(body)
-        self.send(head + body)
+            way.send(head + extensions, body)
+            return
+        start = way.waiting * SLOT
+        TIMED_HEADER.pack_into(
+            way.buffer,
+            start,
+            0x90 | (flags & 0x20),
+            (marker_type & 0x80) | payload_type,
+            (sequence + self._sequence_offset) & 0xFFFF,
+            (timestamp + self._time_offset) & 0xFFFFFFFF,
+            self.ssrc,
+            ONE_BYTE_PROFILE,
+            1,
+            self._time_head | sent,
+        )
+        start += TIMED_HEADER.size
+        way.buffer[start : start + len(body)] = body
+        way.put(TIMED_HEADER.size + len(body))
+
+    def _is_from_before(self, sequence: int) -> bool:
+        """Whether a packet lies before the last seam in our numbers, where its number was another packet's: SRTP must
+        never protect two packets under one number."""
+        return self.packets < self._guarded_until and rtp.sequence_delta(sequence, self._first_own) < 0
 
     def _extension_block(self, sent: int) -> bytes:
         elements: list[tuple[int, bytes]] = []
@@ -224,7 +242,7 @@ class Downtrack:
         self._budget_at = now
         sent = rtp.abs_send_time(now)
         for sequence in sequences:
-            if rtp.sequence_delta(sequence, self._first_own) < 0:
+            if self._is_from_before(sequence):
                 continue
             packet = source.cached((sequence - self._sequence_offset) & 0xFFFF)
             if not packet:
@@ -242,14 +260,7 @@ class Downtrack:
         payload_type = self._types[marker_type & 0x7F]
         rtx_type = self._rtx_types.get(payload_type)
         if rtx_type is None:
-            self.forward(
-                flags,
-                marker_type,
-                (sequence - self._sequence_offset) & 0xFFFF,
-                timestamp,
-                packet[offset:],
-                sent,
-            )
+            self._repeat(flags, marker_type, sequence, timestamp, packet[offset:])
             return
         ours = HEADER.pack(
             0x80 | (flags & 0x20),
@@ -259,7 +270,7 @@ class Downtrack:
             self.ssrc,
         )
         self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
-        self.send(
+        self.way.send(
             rtp.wrap_rtx(
                 ours + packet[offset:],
                 12,
@@ -267,8 +278,18 @@ class Downtrack:
                 self._rtx_sequence,
                 self.rtx_ssrc,
                 self._extension_block(sent),
-            )
+            ),
+            b"",
         )
+
+    def _repeat(self, flags: int, marker_type: int, sequence: int, timestamp: int, body: bytes) -> None:
+        """Send a packet again as it was, bit by bit, or not at all: SRTP must never protect two packets under one
+        number. A packet with its time of sending is none that can be repeated, nor one from when the MID went along."""
+        if self._time_head or self._mid is not None:
+            return
+        if self.packets < self._plain_until and rtp.sequence_delta(sequence, self._plain_from) < 0:
+            return
+        self.forward(flags, marker_type, (sequence - self._sequence_offset) & 0xFFFF, timestamp, body, 0)
 
     def pass_report(self, ntp: int, rtp_time: int, now: float) -> None:
         """Tell the receiver which instant of the publisher's clock our timestamps stand for."""
@@ -289,7 +310,14 @@ class Downtrack:
 
     def on_block(self, block: rtcp.Block, now: float) -> None:
         """The receiver's report on this stream."""
-        self._mid = None
+        if self._mid is not None:
+            self._leave_mid_out()
         self.fraction_lost = block.fraction_lost / 256
         if block.last_sr and block.last_sr == self._last_sr:
             self.round_trip = max(0.0, now - self._last_sr_at - block.since_last_sr / 65536)
+
+    def _leave_mid_out(self) -> None:
+        self._mid = None
+        if self.source is not None:
+            self._plain_from = (self.source.position()[0] + self._sequence_offset + 1) & 0xFFFF
+            self._plain_until = self.packets + GUARDED

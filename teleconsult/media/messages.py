@@ -166,7 +166,8 @@ class Ready(_Message):
 
 
 class WorkerStatus(_Message):
-    """What one worker does. Packets and octets count since its start; `cpu` is 0 to 1 of one core, lately."""
+    """What one worker does. Packets count since its start, those of calls that are over included: in, out, `refused`
+    (datagrams that were not followed) and `unsent` (what could not be sent). `cpu` is 0 to 1 of one core, lately."""
 
     type: Literal["status"] = "status"
     pid: int
@@ -175,6 +176,7 @@ class WorkerStatus(_Message):
     packets_in: int = 0
     packets_out: int = 0
     refused: int = 0
+    unsent: int = 0
     cpu: float = 0.0
     memory_mb: float = 0.0
 

@@ -11,6 +11,7 @@ import asyncio
 import ipaddress
 import math
 import random
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import monotonic
@@ -370,9 +371,10 @@ class Peer:
             self._listener.state_changed(self)
 
     @property
-    def refused(self) -> int:
-        """Datagrams that were not followed."""
-        return self._ice.refused + self.port.refused
+    def counts(self) -> Counter[str]:
+        """Since its start: packets in and out, datagrams that were refused, packets that could not be sent."""
+        port, refused = self.port, self._ice.refused + self.port.refused
+        return Counter(packets_in=port.received, packets_out=port.sent, refused=refused, unsent=port.unsent)
 
 
 def without_candidates(sdp: str) -> str:

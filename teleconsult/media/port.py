@@ -11,15 +11,16 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from teleconsult.media import rtcp, rtp
+from teleconsult.media._udp import SLOT, STAMP, STEP, Burst, Way
 from teleconsult.media.arrivals import TICK, Arrivals
 from teleconsult.media.downtrack import Downtrack
 from teleconsult.media.source import Source
 
-FEEDBACK_INTERVAL: Final = 0.1
-"""Seconds between transport-wide feedback messages: often enough for a browser to climb in steps of a second."""
+FEEDBACK_INTERVAL: Final = 0.2
+"""Seconds between transport-wide feedback messages: as often as a browser needs to follow its link, and no more."""
 
 ASK_INTERVAL: Final = 0.04
 """Seconds between two looks at what is missing, while something is."""
@@ -36,11 +37,15 @@ UNLIMITED: Final = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class Cipher:
-    """What SRTP does for one connection. `open*` raise on anything forged; `send*` protect and send."""
+    """What SRTP does for one connection.
 
-    open: Callable[[bytes], bytes]
+    `open` deciphers a datagram of a burst in place, given its slot and its length; it answers other than 0 for what is
+    not authentic, or replayed. `open_rtcp` raises. What goes by `way` or `send_rtcp` is protected and sent.
+    """
+
+    open: Callable[[Any, Any], int]
     open_rtcp: Callable[[bytes], bytes]
-    send: Callable[[bytes], None]
+    way: Way
     send_rtcp: Callable[[bytes], None]
 
 
@@ -62,6 +67,7 @@ class Port:
         "_due",
         "_ended_octets",
         "_ended_packets",
+        "_ended_unsent",
         "_feedback_at",
         "_limited",
         "_limited_at",
@@ -74,6 +80,7 @@ class Port:
         "_transport_at",
         "_transport_extension",
         "_transport_head",
+        "_way",
         "arrivals",
         "heard",
         "on_estimate",
@@ -93,12 +100,14 @@ class Port:
         self.heard = monotonic()
         self.arrivals = Arrivals()
         self._cipher: Cipher | None = None
+        self._way: Way | None = None
         self._transport_extension = 0
         self._transport_head = 0
         self._transport_at = 0
         self._offset = 0
         """Where the last packet's payload and number were: the next one's are there, too, or they are looked for."""
-        self._sources: dict[int, Source] = {}
+        self._sources: dict[bytes, Source] = {}
+        """By SSRC, as it stands in a packet."""
         self._reporters: set[int] = set()
         self._rtx: dict[int, tuple[Source, Mapping[int, int]]] = {}
         self._downs: dict[int, Downtrack] = {}
@@ -111,17 +120,18 @@ class Port:
         self._counted = (0, 0)
         self._ended_packets = 0
         self._ended_octets = 0
+        self._ended_unsent = 0
         self._due = 0.0
         self._feedback_at = 0.0
         self._report_at = 0.0
 
     def open(self, cipher: Cipher) -> None:
         """From now on media flows."""
-        self._cipher = cipher
+        self._cipher, self._way = cipher, cipher.way
         self.heard = monotonic()
         self._due = self.heard + FEEDBACK_INTERVAL
         for down in self._downs.values():
-            down.send = cipher.send
+            down.way = cipher.way
 
     def close(self) -> None:
         """From now on nothing comes in and nothing goes out."""
@@ -151,7 +161,7 @@ class Port:
 
     def add_source(self, source: Source, rtx_ssrc: int | None, rtx_types: Mapping[int, int]) -> None:
         """Take the stream from this browser. `rtx_types` maps retransmission payload types to what they carry."""
-        self._sources[source.ssrc] = source
+        self._sources[source.ssrc.to_bytes(4, "big")] = source
         if rtx_ssrc is not None and rtx_types:
             self._rtx[rtx_ssrc] = (source, dict(rtx_types))
 
@@ -164,13 +174,14 @@ class Port:
         """Answer this browser's reports on a stream that we send it."""
         self._downs[down.ssrc] = down
         if self._cipher is not None:
-            down.send = self._cipher.send
+            down.way = self._cipher.way
 
     def remove_down(self, down: Downtrack) -> None:
         """Send it no more."""
         if self._downs.pop(down.ssrc, None) is not None:
             self._ended_packets += down.packets + down.resent_packets
             self._ended_octets += down.octets + down.resent_octets
+            self._ended_unsent += down.refused
         if down.source is not None:
             down.source.detach(down)
 
@@ -187,50 +198,84 @@ class Port:
             except Exception:  # ICE has closed, and the peer is about to hear of it
                 self.refused += 1
 
-    def receive(self, datagram: bytes, arrived: Callable[[], int]) -> None:
-        """Take one media datagram (first byte 128 to 191) of this browser, or of somebody who claims to be it.
+    def receive(self, burst: Burst, start: int, end: int) -> None:
+        """Take the media datagrams (first byte 128 to 191) of a burst from number `start` to before `end`.
 
-        `arrived` tells, in nanoseconds, when it came; it is asked only where the browser wants to know.
+        They are of this browser, or of somebody who claims to be it: what is not authentic costs itself alone.
         """
-        try:
-            cipher = self._cipher
-            if cipher is None:
-                self.refused += 1
-                return
-            now = monotonic()
-            if 192 <= datagram[1] < 224:
-                ssrc = int.from_bytes(datagram[4:8], "big")
-                if ssrc not in self._reporters and len(self._reporters) >= MAX_REPORTERS:
+        cipher = self._cipher
+        if cipher is None:
+            self.refused += end - start
+            return
+        now = monotonic()
+        data, octets, sizes, slots, lengths = burst.data, burst.octets, burst.sizes, burst.slots, burst.lengths
+        sources, decipher = self._sources, cipher.open
+        times = self.arrivals.times if self._transport_extension else None
+        stamps, taken = burst.stamps, 0
+        for number in range(start, end):
+            at = number * SLOT
+            try:
+                source = sources.get(data[at + 8 : at + 12])
+                if source is None or 192 <= octets[at + 1] < 224:
+                    self._receive_other(cipher, burst, number, now)
+                    continue
+                if decipher(slots[number], lengths[number]):
                     self.refused += 1
-                    return
-                packet = cipher.open_rtcp(datagram)
-                self._reporters.add(ssrc)
-                self._on_rtcp(packet, now)
-            else:
-                ssrc = int.from_bytes(datagram[8:12], "big")
-                source = self._sources.get(ssrc)
-                if source is None and ssrc not in self._rtx:
-                    self.refused += 1  # not deciphered: SRTP would keep a state for every SSRC it meets
-                    return
-                packet = cipher.open(datagram)
+                    continue
+                packet = data[at : at + sizes[number * STEP]]
                 offset = rtp.payload_offset(packet)
-                if self._transport_extension:
-                    at = self._transport_at
-                    if offset != self._offset or packet[at - 1] != self._transport_head:
-                        at = self._transport_at = rtp.find_extension(packet, self._transport_extension, offset)
-                        self._offset = offset if at else 0
-                    if at:
-                        self.arrivals.times[packet[at] << 8 | packet[at + 1]] = arrived() // TICK
-                if source is not None:
-                    source.receive(packet, offset, now)
-                else:
-                    self._on_retransmission(packet, ssrc, now)
+                if times is not None:
+                    place = self._transport_at
+                    if offset != self._offset or packet[place - 1] != self._transport_head:
+                        place = self._transport_at = rtp.find_extension(packet, self._transport_extension, offset)
+                        self._offset = offset if place else 0
+                    if place:
+                        came = stamps[number * STAMP] * 1_000_000_000 + stamps[number * STAMP + 1]
+                        times[packet[place] << 8 | packet[place + 1]] = came // TICK
+                source.receive(packet, offset, now)
+                taken += len(packet)
+                self.received += 1
+            except Exception:  # whatever a stranger sends must not end the loop that serves the others
+                self.refused += 1
+        if taken:
             self.heard = now
-            self.received += 1
-            self.received_octets += len(datagram)
-            if now >= self._due:
-                self.tick(now)
-        except Exception:  # whatever a stranger sends must not end the loop that serves the others
+            self.received_octets += taken
+        if now >= self._due:
+            self._tick_safely(now)
+
+    def _receive_other(self, cipher: Cipher, burst: Burst, number: int, now: float) -> None:
+        """A report, a retransmission, or nothing of ours. Raises on anything that cannot be followed."""
+        datagram = burst.datagram(number)
+        if 192 <= datagram[1] < 224:
+            ssrc = int.from_bytes(datagram[4:8], "big")
+            if ssrc not in self._reporters and len(self._reporters) >= MAX_REPORTERS:
+                raise ValueError("too many reporters")
+            packet = cipher.open_rtcp(datagram)
+            self._reporters.add(ssrc)
+            self._on_rtcp(packet, now)
+        else:
+            ssrc = int.from_bytes(datagram[8:12], "big")
+            if ssrc not in self._rtx:  # not deciphered: SRTP would keep a state for every SSRC it meets
+                raise ValueError("nobody's stream")
+            if cipher.open(burst.slots[number], burst.lengths[number]):
+                raise ValueError("not authentic, or replayed")
+            packet = burst.datagram(number)
+            self._note_arrival(packet, burst, number)
+            self._on_retransmission(packet, ssrc, now)
+        self.heard = now
+        self.received += 1
+        self.received_octets += len(datagram)
+
+    def _note_arrival(self, packet: bytes, burst: Burst, number: int) -> None:
+        if self._transport_extension:
+            at = rtp.find_extension(packet, self._transport_extension, rtp.payload_offset(packet))
+            if at:
+                self.arrivals.times[packet[at] << 8 | packet[at + 1]] = burst.arrived(number) // TICK
+
+    def _tick_safely(self, now: float) -> None:
+        try:
+            self.tick(now)
+        except Exception:
             self.refused += 1
 
     def _on_retransmission(self, packet: bytes, ssrc: int, now: float) -> None:
@@ -261,7 +306,7 @@ class Port:
 
     def _on_report(self, report: rtcp.SenderReport | rtcp.ReceiverReport, now: float) -> None:
         if isinstance(report, rtcp.SenderReport):
-            source = self._sources.get(report.ssrc)
+            source = self._sources.get(report.ssrc.to_bytes(4, "big"))
             if source is not None:
                 source.on_sender_report(report, now)
         for block in report.blocks:
@@ -296,6 +341,12 @@ class Port:
         return self._ended_packets + sum(down.packets + down.resent_packets for down in self._downs.values())
 
     @property
+    def unsent(self) -> int:
+        """Packets that were to be sent and could not be: a codec that is not played there, no way, a full socket."""
+        dropped = self._way.dropped if self._way is not None else 0
+        return dropped + self._ended_unsent + sum(down.refused for down in self._downs.values())
+
+    @property
     def sent_octets(self) -> int:
         """Octets of payload sent."""
         return self._ended_octets + sum(down.octets + down.resent_octets for down in self._downs.values())
@@ -314,7 +365,7 @@ class Port:
     def tick(self, now: float) -> None:
         """What is due and not done for each packet: ask again, report arrivals and reception.
 
-        The packets themselves bring it about, ten times a second, which costs nobody a wake-up; whoever owns the
+        The packets themselves bring it about, five times a second, which costs nobody a wake-up; whoever owns the
         port calls it, too, for when they stop.
         """
         if self._cipher is None or now < self._due:
@@ -338,5 +389,5 @@ class Port:
     def _send_feedback(self) -> None:
         message = self.arrivals.message()
         if message:
-            media = next(iter(self._sources), 0)
+            media = next((source.ssrc for source in self._sources.values()), 0)
             self.send_rtcp(self._opening + rtcp.transport_feedback(self.ssrc, media, message))

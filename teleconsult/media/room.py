@@ -8,6 +8,7 @@ another room: it hands out nothing but its own peers' sources to its own peers' 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import monotonic
@@ -52,6 +53,8 @@ class Room:
     def __init__(self, name: str, config: MediaConfig, emit: Emit, on_empty: Callable[[Room], None]) -> None:
         self.name = name
         self.peers: dict[str, Peer] = {}
+        self.ended: Counter[str] = Counter()
+        """What the peers that are gone have counted (`Peer.counts`)."""
         self._config = config
         self._emit = emit
         self._tasks: set[asyncio.Task[None]] = set()
@@ -113,7 +116,8 @@ class Room:
                 old.notify("replaced")
                 self._loop.call_later(TAKEOVER, self.leave, old.name)
         elif peer.state in ("failed", "closed"):
-            self.peers.pop(peer.name, None)
+            if self.peers.pop(peer.name, None) is not None:
+                self.ended += peer.counts
             self._downlinks.pop(peer.name, None)
             self._spawn(peer.close(peer.state))
             self._renegotiate()
@@ -163,7 +167,13 @@ class Room:
             for peer in self.peers.values():
                 down = peer.downtrack(key) if peer.participant != key[0] else None
                 if down is not None and down.source is not sources[-1]:
-                    sources[-1].attach(down, now)
+                    self._attach(sources[-1], down, now)
+
+    def _attach(self, source: Source, down: Downtrack, now: float) -> None:
+        try:
+            source.attach(down, now)
+        except Exception:  # one stream that cannot be had must not keep the others back
+            log.exception("a stream cannot be attached", room=self.name)
 
     # -- time --------------------------------------------------------------------------------------------
 

@@ -113,6 +113,7 @@ class Source:
     def receive(self, packet: bytes, offset: int, now: float) -> None:
         """Take one packet whose payload starts at `offset`: keep it, and send it to every receiver."""
         flags, marker_type, sequence, timestamp, _ = HEADER.unpack_from(packet)
+        late = False
         if not self.active:
             self._start(sequence, timestamp, now)
         else:
@@ -127,17 +128,20 @@ class Source:
                 self._skip(sequence, step, now)
             elif self._missing.pop(sequence, None) is None and (self._kept(sequence) or 0x10000 - step > self._mask):
                 return  # twice, or too late to be of use
+            else:
+                late = True
         self.packets += 1
         self.octets += len(packet) - offset
         self._cache[sequence & self._mask] = packet
-        self._at = now
-        if timestamp != self._timestamp:
-            self._timestamp = timestamp
-            transit = now * self.clock_rate - timestamp
-            moved = abs(transit - self._transit)
-            self._transit = transit
-            if moved < self.clock_rate:
-                self._jitter += (moved - self._jitter) / 16
+        if not late:
+            self._at = now
+            if timestamp != self._timestamp:
+                self._timestamp = timestamp
+                transit = now * self.clock_rate - timestamp
+                moved = abs(transit - self._transit)
+                self._transit = transit
+                if moved < self.clock_rate:
+                    self._jitter += (moved - self._jitter) / 16
         if self._waiting or self._keyframe_due:
             self._admit(marker_type & 0x7F, sequence, timestamp, packet, offset, now)
         body = packet[offset:]

@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -61,6 +62,8 @@ class Worker:
         self._status_at = monotonic()
         self._cpu = _cpu_seconds()
         self._closed = 0
+        self._ended: Counter[str] = Counter()
+        """What the rooms that are over have counted."""
 
     async def run(self) -> None:
         """Serve until the parent goes."""
@@ -108,6 +111,7 @@ class Worker:
     def _forget(self, room: Room) -> None:
         if self._rooms.get(room.name) is room:
             del self._rooms[room.name]
+            self._ended += room.ended
 
     def emit(self, event: SignalOut | SignalRefused | PeerState | PeerQuality | Ready | WorkerStatus) -> None:
         """Tell the parent."""
@@ -134,13 +138,16 @@ class Worker:
         share = (cpu - self._cpu) / (now - self._status_at)
         self._cpu, self._status_at = cpu, now
         peers = [peer for room in self._rooms.values() for peer in room.peers.values()]
+        ended = [room.ended for room in self._rooms.values()]
+        counts = sum([*ended, *(peer.counts for peer in peers)], self._ended.copy())
         return WorkerStatus(
             pid=os.getpid(),
             rooms=len(self._rooms),
             peers=len(peers),
-            packets_in=sum(peer.port.received for peer in peers),
-            packets_out=sum(peer.port.sent for peer in peers),
-            refused=sum(peer.refused for peer in peers),
+            packets_in=counts["packets_in"],
+            packets_out=counts["packets_out"],
+            refused=counts["refused"],
+            unsent=counts["unsent"],
             cpu=round(share, 3),
             memory_mb=round(_memory_mb(), 1),
         )

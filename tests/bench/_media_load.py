@@ -21,6 +21,7 @@ from av import CodecContext, VideoFrame
 from av.video.codeccontext import VideoCodecContext
 
 from teleconsult.media import _aiortc, rtcp, rtp
+from teleconsult.media._udp import Burst
 
 FRAME_RATE = 30
 BITRATE = 1_500_000
@@ -125,7 +126,7 @@ class Publisher:
             self._sequence += 1
             packet = head + (rtp.extension_block(elements) if elements else b"") + payload
             self.sent[number, place] = time_ns()
-            cipher.send(packet)
+            cipher.way.send(packet, b"")
             self.packets += 1
 
     def send_voice(self) -> None:
@@ -134,7 +135,7 @@ class Publisher:
         timestamp = (self._voice_sequence * 960) & 0xFFFFFFFF
         head = rtp.HEADER.pack(0x80, 111, self._voice_sequence & 0xFFFF, timestamp, self.voice_ssrc)
         self._voice_sequence += 1
-        self._cipher.send(head + bytes(90))
+        self._cipher.way.send(head, bytes(90))
         self.packets += 1
 
     def send_report(self) -> None:
@@ -162,16 +163,18 @@ class Receiver:
         self._cipher = _aiortc.cipher(video)
         _aiortc.connection_of(video).on_media = self._take
 
-    def _take(self, datagram: bytes, arrived: Callable[[], int]) -> None:
-        assert self._cipher is not None
-        if 192 <= datagram[1] < 224:
-            return
-        packet = self._cipher.open(datagram)
-        self.packets += 1
-        key = self.publisher.clip.index.get(packet[rtp.payload_offset(packet) :])
-        if key is not None:
-            self._highest, self._ssrc = packet[2] << 8 | packet[3], int.from_bytes(packet[8:12], "big")
-            self.delays.append(arrived() - self.publisher.sent[key])
+    def _take(self, burst: Burst, start: int, end: int) -> None:
+        for number in range(start, end):
+            if 192 <= burst.datagram(number)[1] < 224:
+                continue
+            assert self._cipher is not None
+            assert self._cipher.open(burst.slots[number], burst.lengths[number]) == 0
+            packet = burst.datagram(number)
+            self.packets += 1
+            key = self.publisher.clip.index.get(packet[rtp.payload_offset(packet) :])
+            if key is not None:
+                self._highest, self._ssrc = packet[2] << 8 | packet[3], int.from_bytes(packet[8:12], "big")
+                self.delays.append(burst.arrived(number) - self.publisher.sent[key])
 
     def send_report(self) -> None:
         """Send a receiver report."""

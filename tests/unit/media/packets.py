@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from teleconsult.media import rtp
+from teleconsult.media._udp import Burst, Way
+from teleconsult.media.port import Port
 
 
 def packet(
@@ -29,3 +33,16 @@ def fields(data: bytes) -> tuple[int, int, int, int, bytes]:
     """Payload type, sequence, timestamp, SSRC and payload."""
     _, marker_type, sequence, timestamp, ssrc = rtp.HEADER.unpack_from(data)
     return marker_type & 0x7F, sequence, timestamp, ssrc, data[rtp.payload_offset(data) :]
+
+
+def way_to(sent: list[bytes]) -> Way:
+    """A way that protects nothing and ends in a list."""
+    transport = SimpleNamespace(sendto=lambda data, address: sent.append(data))
+    pair = SimpleNamespace(protocol=SimpleNamespace(transport=transport), remote_addr=("192.0.2.1", 5))
+    return Way({1: pair}, lambda slot, length: 0, 0)
+
+
+def give(port: Port, *datagrams: bytes) -> None:
+    """Datagrams that reach the port in one burst."""
+    burst = Burst()
+    port.receive(burst, 0, burst.put(*datagrams))

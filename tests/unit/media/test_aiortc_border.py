@@ -22,6 +22,7 @@ from aiortc.codecs import CODECS, HEADER_EXTENSIONS
 from pylibsrtp import Policy, Session
 
 from teleconsult.media import _aiortc, _srtp, rtp
+from teleconsult.media._udp import Burst
 from teleconsult.media.peer import announce
 
 
@@ -128,19 +129,21 @@ def test_media_datagrams_are_taken_before_ice_and_srtp_is_ours_to_use(installed:
         got: asyncio.Queue[bytes] = asyncio.Queue()
         times: list[int] = []
 
-        def take(data: bytes, arrived: Callable[[], int]) -> None:
-            got.put_nowait(data)
-            times.append(arrived())
+        def take(burst: Burst, start: int, end: int) -> None:
+            for number in range(start, end):
+                if burst.datagram(number)[1] == 96 and not ours.open(burst.slots[number], burst.lengths[number]):
+                    times.append(burst.arrived(number))
+                got.put_nowait(burst.datagram(number))
 
         _aiortc.connection_of(worker.getTransceivers()[0]).on_media = take
         packet = rtp.HEADER.pack(0x80, 96, 1, 2, 3) + b"payload"
-        theirs.send(packet)
-        assert ours.open(await asyncio.wait_for(got.get(), 5)) == packet
+        theirs.way.send(packet[:12], packet[12:])
+        assert await asyncio.wait_for(got.get(), 5) == packet
         report = bytes.fromhex("80c90001 00000003")
         theirs.send_rtcp(report)
         assert ours.open_rtcp(await asyncio.wait_for(got.get(), 5)) == report
         sent = time.time()
-        theirs.send(packet)
+        theirs.way.send(rtp.HEADER.pack(0x80, 96, 2, 2, 3), b"payload")
         time.sleep(0.3)  # the loop is busy: the time of arrival is the kernel's, not ours
         await asyncio.wait_for(got.get(), 5)
         assert abs(times[-1] / 1e9 - sent) < 0.1
@@ -161,7 +164,10 @@ def test_datagrams_of_strangers_reach_neither_dtls_nor_get_an_answer(installed: 
         unsigned = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST)
         unsigned.attributes["USERNAME"] = "x:y"
         protocol.datagram_received(bytes(unsigned), stranger)
-        assert agent.refused == before + 4
+        for junk in (b"\x00", b"\x00\x01" + bytes(17), b"\x03" + bytes(500), b"\x01\x01\xff\xff" + bytes(40)):
+            for sender in (stranger, agent._nominated[1].remote_addr):
+                protocol.datagram_received(junk, sender)
+        assert agent.refused == before + 4 + 8, "what looks like STUN and is none never waits to be read as DTLS"
         assert agent._queue.qsize() == queued
 
     with_connections(check)
@@ -195,6 +201,14 @@ def test_unreadable_descriptions_are_value_errors() -> None:
     for sdp in ("m=audio x", "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=fmtp:9 x", "v=x", "a=setup:no", "a=group"):
         with pytest.raises(ValueError, match=r"."):
             _aiortc.read_sections(sdp)
+
+
+def test_impossible_numbers_of_streams_are_unreadable() -> None:
+    head = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\n"
+    for number in (1 << 40, -1, 0):
+        with pytest.raises(ValueError, match="32 bits"):
+            _aiortc.read_sections(f"{head}a=ssrc:{number} cname:x\r\n")
+    assert _aiortc.read_sections(f"{head}a=ssrc:4294967295 cname:x\r\n")[0].ssrc == 0xFFFFFFFF
 
 
 def test_agent_binds_configured_addresses_and_ports_and_machines_own_otherwise(installed: None) -> None:
@@ -233,10 +247,13 @@ def test_cipher_outlives_the_sessions_it_was_made_from() -> None:
     transport = SimpleNamespace(sendto=lambda data, address: sent.append(data))
     pair = SimpleNamespace(protocol=SimpleNamespace(transport=transport), remote_addr=("192.0.2.1", 5))
     cipher = _srtp.cipher(session(Policy.SSRC_ANY_INBOUND), session(Policy.SSRC_ANY_OUTBOUND), {1: pair})
-    send, read = cipher.send, cipher.open
+    way, decipher = cipher.way, cipher.open
     del cipher
     gc.collect()
-    packets = [rtp.HEADER.pack(0x80, 96, number, 2, 3) + bytes(1000) for number in range(200)]
-    for packet in packets:
-        send(packet)
-    assert [read(one) for one in sent] == packets
+    heads = [rtp.HEADER.pack(0x80, 96, number, 2, 3) for number in range(200)]
+    burst = Burst()
+    for head in heads:
+        way.send(head, bytes(1000))
+        burst.put(sent[-1])
+        assert decipher(burst.slots[0], burst.lengths[0]) == 0
+        assert burst.datagram(0) == head + bytes(1000)

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleconsult.media import rtcp, rtp
+from teleconsult.media._udp import Way
 from teleconsult.media.downtrack import RESEND_BUDGET, Downtrack
 from teleconsult.media.source import CACHE, KEYFRAME_INTERVAL, Kind, Source
-from tests.unit.media.packets import fields, packet
+from tests.unit.media.packets import fields, packet, way_to
 
 INTERFRAME = b"\x10\x01inter"
 
@@ -56,7 +57,7 @@ class Receiver:
             lambda data: self.reports.extend(rtcp.parse(data)),
             self.unplayable.append,
         )
-        self.down.send = self.packets.append
+        self.down.way = way_to(self.packets)
         self.down.negotiate({"vp8": 120} if codecs is None else codecs, {120: 121} if rtx else {}, 3, None)
 
     def sequences(self) -> list[int]:
@@ -197,13 +198,78 @@ def test_stream_that_is_held_goes_on_without_a_seam_from_a_keyframe() -> None:
     assert not receiver.down.held
 
 
-def test_nack_is_answered_from_what_is_kept() -> None:
-    bench, receiver = connected()
+def talking() -> tuple[Bench, Receiver]:
+    """Voice, which has no retransmission stream; its first packets carry the MID."""
+    bench, receiver = Bench("audio", codec="opus"), Receiver("audio", {"opus": 111})
+    receiver.down.negotiate({"opus": 111}, {}, 0, (1, b"0"))
+    bench.source.attach(receiver.down, 10.0)
+    return bench, receiver
+
+
+def test_voice_is_sent_again_bit_by_bit() -> None:
+    bench, receiver = talking()
+    bench.feed(99, 10.0)
+    receiver.down.on_block(rtcp.Block(5000, 0, 0, 0, 0, 0, 0), 10.1)
     for number in range(5):
-        bench.feed(100 + number, 10.0, number, b"\x10\x00" + bytes((number,)))
-    wanted = receiver.packets[2]
+        bench.feed(100 + number, 10.0, number, b"voice" + bytes((number,)))
+    wanted = receiver.packets[3]
     receiver.down.resend([fields(wanted)[1]], 11.0)
-    assert fields(receiver.packets[-1]) == fields(wanted)
+    assert receiver.packets[-1] == wanted
+    assert len(receiver.packets) == 7
+
+
+def test_no_number_is_ever_protected_with_another_header() -> None:
+    bench, receiver = talking()
+    bench.feed(100, 10.0)
+    receiver.down.resend(receiver.sequences(), 10.05)
+    assert len(receiver.packets) == 1, "its header still changes"
+    receiver.down.on_block(rtcp.Block(5000, 0, 0, 0, 0, 0, 0), 10.1)
+    receiver.down.resend(receiver.sequences(), 10.2)
+    assert len(receiver.packets) == 1, "it went out with the MID"
+    picture, viewer = connected()
+    picture.feed(1, 10.0)
+    viewer.down.resend(viewer.sequences(), 10.2)
+    assert len(viewer.packets) == 1, "it went out with its time of sending"
+
+
+def test_nacks_are_answered_for_as_long_as_a_call_lasts() -> None:
+    bench, receiver = connected(rtx=True)
+    for number in range(140_000):
+        bench.feed(number & 0xFFFF, 10.0 + number / 200, number)
+        if number % 5_000 == 4_999:
+            receiver.down.resend([fields(receiver.packets[-1])[1]], 10.0 + number / 200)
+            assert fields(receiver.packets[-1])[0] == 121, f"after {number} packets"
+    assert receiver.down.resent_packets == 28
+
+
+def test_what_comes_late_from_before_a_takeover_gets_no_number_again() -> None:
+    bench, receiver = connected()
+    for number in range(100, 105):
+        bench.feed(number, 10.0, 3000 * number)
+    successor = Bench(ssrc=2000)
+    successor.source.attach(receiver.down, 11.0)
+    for number in (500, 502):
+        successor.feed(number, 11.0, 3000 * number)
+    successor.source._missing = dict.fromkeys(range(495, 500), (11.0, 11.0, 1))
+    for number in (498, 499, 501):
+        successor.feed(number, 11.0, 3000 * number, INTERFRAME)
+    sequences = receiver.sequences()
+    assert len(sequences) == len(set(sequences)) == 8
+    receiver.down.hold()
+    successor.source.attach(receiver.down, 12.0)
+    successor.feed(503, 12.0, 3000 * 503, INTERFRAME)
+    successor.feed(504, 12.0, 3000 * 504)
+    successor.source._missing[502] = (12.0, 12.0, 1)
+    successor.feed(502, 12.1, 3000 * 502, INTERFRAME)
+    sequences = receiver.sequences()
+    assert len(sequences) == len(set(sequences)) == 9
+
+
+def test_a_late_packet_does_not_set_the_stream_back() -> None:
+    bench, _ = connected()
+    for number, timestamp in ((1, 3000), (3, 6000), (2, 3000)):
+        bench.feed(number, 10.0 + number, timestamp)
+    assert bench.source.position() == (3, 6000, 13.0)
 
 
 def test_nack_is_answered_by_retransmission_stream_where_agreed() -> None:
@@ -228,7 +294,7 @@ def test_nack_for_what_never_came_or_is_too_old_is_not_answered() -> None:
 
 
 def test_nack_flood_is_bounded() -> None:
-    bench, receiver = connected()
+    bench, receiver = connected(rtx=True)
     for number in range(300):
         bench.feed(number, 10.0)
     sequences = receiver.sequences()
@@ -319,8 +385,11 @@ def test_receiver_that_fails_does_not_disturb_the_others() -> None:
     def broken(data: bytes) -> None:
         raise OSError("gone")
 
+    def broken_seal(slot: object, length: object) -> int:
+        raise OSError("gone")
+
     bad = Downtrack("video", 1, 2, "ann", broken, lambda codec: None)
-    bad.send = broken
+    bad.way = Way({}, broken_seal, 0)
     bad.negotiate({"vp8": 120}, {}, 0, None)
     bench.source.attach(bad, 10.0)
     later = Receiver()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 from time import monotonic
+from typing import Any
 
 from teleconsult.media import rtcp, rtp
+from teleconsult.media._udp import ffi
 from teleconsult.media.arrivals import Arrivals
 from teleconsult.media.downtrack import Downtrack
 from teleconsult.media.port import MAX_REPORTERS, UNLIMITED, Cipher, Port
 from teleconsult.media.source import Source
-from tests.unit.media.packets import fields, packet
+from tests.unit.media.packets import fields, give, packet, way_to
 
 
 class Plain:
@@ -21,9 +23,13 @@ class Plain:
         self.reports: list[rtcp.Report] = []
         self.opened = 0
         self.feedback = 0
-        port.open(Cipher(self._open, self._open, self.sent.append, self._report))
+        port.open(Cipher(self._open, self._open_rtcp, way_to(self.sent), self._report))
 
-    def _open(self, data: bytes) -> bytes:
+    def _open(self, slot: Any, length: Any) -> int:
+        self.opened += 1
+        return bytes(ffi.buffer(slot, length[0])).endswith(b"forged")
+
+    def _open_rtcp(self, data: bytes) -> bytes:
         self.opened += 1
         if data.endswith(b"forged"):
             raise ValueError("authentication failure")
@@ -56,8 +62,8 @@ def receiving(source: Source) -> tuple[Port, Plain, Downtrack]:
 def test_stream_goes_from_port_to_port() -> None:
     port, _, source = publishing()
     other, plain, _ = receiving(source)
-    port.receive(packet(1), lambda: 10**9)
-    port.receive(packet(2, payload=b"\x10\x01more"), lambda: 10**9)
+    give(port, packet(1))
+    give(port, packet(2, payload=b"\x10\x01more"))
     assert [fields(one)[4] for one in plain.sent] == [b"\x10\x00key", b"\x10\x01more"]
     assert (port.received, other.sent, port.refused) == (2, 2, 0)
 
@@ -65,29 +71,29 @@ def test_stream_goes_from_port_to_port() -> None:
 def test_retransmission_of_the_publisher_fills_the_gap() -> None:
     port, plain, source = publishing()
     _, others, _ = receiving(source)
-    port.receive(packet(1), lambda: 10**9)
-    port.receive(packet(3, payload=b"\x10\x01three"), lambda: 10**9)
+    give(port, packet(1))
+    give(port, packet(3, payload=b"\x10\x01three"))
     assert any(isinstance(one, rtcp.Nack) and one.sequences == (2,) for one in plain.reports)
-    port.receive(rtp.wrap_rtx(packet(2, payload=b"\x10\x01two"), 12, 97, 77, 1001, b""), lambda: 10**9)
+    give(port, rtp.wrap_rtx(packet(2, payload=b"\x10\x01two"), 12, 97, 77, 1001, b""))
     assert fields(others.sent[-1])[4] == b"\x10\x01two"
     assert fields(others.sent[-1])[1] == fields(others.sent[0])[1] + 1
 
 
 def test_nothing_passes_before_the_keys_and_after_the_end() -> None:
     port = Port()
-    port.receive(packet(1), lambda: 10**9)
+    give(port, packet(1))
     assert port.refused == 1
     open_port, plain, source = publishing()
     _, others, _ = receiving(source)
     open_port.close()
-    open_port.receive(packet(1), lambda: 10**9)
+    give(open_port, packet(1))
     assert (open_port.refused, others.sent, plain.opened) == (1, [], 0)
 
 
 def test_unannounced_ssrc_is_not_even_deciphered() -> None:
     port, plain, _ = publishing()
     for number in range(1000):
-        port.receive(packet(1, ssrc=50_000 + number), lambda: 10**9)
+        give(port, packet(1, ssrc=50_000 + number))
     assert plain.opened == 0
     assert port.refused == 1000
 
@@ -95,61 +101,59 @@ def test_unannounced_ssrc_is_not_even_deciphered() -> None:
 def test_number_of_reporting_ssrcs_is_bounded() -> None:
     port, plain, _ = publishing()
     for number in range(MAX_REPORTERS + 50):
-        port.receive(rtcp.receiver_report(number), lambda: 10**9)
+        give(port, rtcp.receiver_report(number))
     assert plain.opened == MAX_REPORTERS
     assert port.refused == 50
     for number in range(MAX_REPORTERS, 500):
-        port.receive(rtcp.receiver_report(number) + b"forged", lambda: 10**9)
+        give(port, rtcp.receiver_report(number) + b"forged")
     assert port.refused > 400
 
 
 def test_garbage_is_counted_and_nothing_is_raised() -> None:
     port, _, source = publishing()
     _, others, _ = receiving(source)
-    port.receive(packet(1), lambda: 10**9)
+    give(port, packet(1))
     rng = random.Random(3)
     good = [packet(2), rtcp.receiver_report(1), rtcp.nack(1, 5000, [4]), rtcp.remb(1, 10**6, [5000])]
     for _ in range(3000):
         data = bytearray(rng.choice(good))
         for _ in range(rng.randrange(1, 6)):
             data[rng.randrange(len(data))] = rng.randrange(256)
-        port.receive(bytes(data[: rng.randrange(len(data) + 1)]) or b"\x80", lambda: 10**9)
+        give(port, bytes(data[: rng.randrange(len(data) + 1)]) or b"\x80")
     assert port.refused > 500
-    port.receive(packet(30_000), lambda: 10**9)
+    give(port, packet(30_000))
     assert fields(others.sent[-1])[4] == b"\x10\x00key"
 
 
 def test_feedback_of_receivers_reaches_the_publisher_or_is_answered() -> None:
     port, plain, source = publishing()
     other, others, down = receiving(source)
-    port.receive(packet(1), lambda: 10**9)
+    give(port, packet(1))
     sequence = fields(others.sent[0])[1]
-    other.receive(rtcp.receiver_report(9) + rtcp.nack(9, down.ssrc, [sequence]), lambda: 10**9)
+    give(other, rtcp.receiver_report(9) + rtcp.nack(9, down.ssrc, [sequence]))
     assert fields(others.sent[-1])[0] == 121
     source.tick(100.0)
     before = sum(isinstance(one, rtcp.KeyframeRequest) for one in plain.reports)
     source._keyframe_asked = -10.0
-    other.receive(rtcp.receiver_report(9) + rtcp.keyframe_request(9, down.ssrc), lambda: 10**9)
+    give(other, rtcp.receiver_report(9) + rtcp.keyframe_request(9, down.ssrc))
     assert sum(isinstance(one, rtcp.KeyframeRequest) for one in plain.reports) == before + 1
-    other.receive(
-        rtcp.receiver_report(9) + rtcp.keyframe_request(9, 1000), lambda: 10**9
-    )  # not a stream of this receiver
+    give(other, rtcp.receiver_report(9) + rtcp.keyframe_request(9, 1000))  # not a stream of this receiver
     assert sum(isinstance(one, rtcp.KeyframeRequest) for one in plain.reports) == before + 1
     estimates: list[int] = []
     reports: list[tuple[float, float | None]] = []
     other.on_estimate = estimates.append
     other.on_report = lambda loss, round_trip: reports.append((loss, round_trip))
-    other.receive(rtcp.receiver_report(9) + rtcp.remb(9, 640_000, [down.ssrc]), lambda: 10**9)
+    give(other, rtcp.receiver_report(9) + rtcp.remb(9, 640_000, [down.ssrc]))
     assert estimates == [640_000]
     block = rtcp.Block(down.ssrc, 64, 10, sequence, 0, 0, 0)
-    other.receive(rtcp.receiver_report(9, [block]), lambda: 10**9)
+    give(other, rtcp.receiver_report(9, [block]))
     assert reports == [(0.25, None)]
 
 
 def test_port_numbers_arrivals_and_reports_every_second() -> None:
     port, plain, _ = publishing()
-    port.receive(packet(1, extensions=rtp.extension_block([(4, b"\x00\x07")])), lambda: 10**9)
-    port.receive(packet(2, extensions=rtp.extension_block([(4, b"\x00\x08")])), lambda: 10**9)
+    give(port, packet(1, extensions=rtp.extension_block([(4, b"\x00\x07")])))
+    give(port, packet(2, extensions=rtp.extension_block([(4, b"\x00\x08")])))
     assert set(port.arrivals.times) == {7, 8}
     now = monotonic() + 1
     port.tick(now)

@@ -7,12 +7,13 @@ import random
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from teleconsult.media import _udp
-from teleconsult.media._udp import SEGMENTS, BurstTransport, Way, open_socket
+from teleconsult.media._udp import SEGMENTS, Burst, BurstTransport, Way, open_socket
 
 pytestmark = pytest.mark.skipif(not _udp.CAN_BURST, reason="this system has no recvmmsg")
 
@@ -30,7 +31,8 @@ class Taker:
         self.others: list[tuple[bytes, tuple[Any, ...]]] = []
         self.came = asyncio.Event()
         self.lost = asyncio.Event()
-        self.on_media: Callable[[bytes], None] = lambda data: None
+        self.on_media: Callable[[], None] = lambda: None
+        self.on_other: Callable[[bytes], None] = lambda data: None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, BurstTransport)
@@ -42,14 +44,16 @@ class Taker:
     def error_received(self, exc: Exception) -> None:
         raise AssertionError(str(exc))
 
-    def media_received(self, data: bytes, arrived: Callable[[], int]) -> None:
-        self.media.append((data, arrived()))
+    def media_received(self, burst: Burst, start: int, end: int) -> None:
+        for number in range(start, end):
+            self.media.append((burst.datagram(number), burst.arrived(number)))
         self.came.set()
-        self.on_media(data)
+        self.on_media()
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         self.others.append((data, addr))
         self.came.set()
+        self.on_other(data)
 
     async def until(self, count: int) -> None:
         async with asyncio.timeout(5):
@@ -80,10 +84,10 @@ def media(number: int, size: int) -> bytes:
     return bytes((0x80, number & 0xFF)) + random.Random(number).randbytes(size - 2)
 
 
-def put(way: Way, data: bytes) -> None:
-    start = len(way.sizes) * _udp.SLOT
-    way.buffer[start : start + len(data)] = data
-    way.put(len(data))
+def way_from(taker: Taker, browser: socket.socket) -> Way:
+    """A way that protects nothing."""
+    protocol, address = SimpleNamespace(transport=taker.transport), browser.getsockname()[:2]
+    return Way({1: SimpleNamespace(protocol=protocol, remote_addr=address)}, lambda slot, length: 0, 0)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -131,7 +135,7 @@ def test_what_goes_to_a_browser_arrives_as_it_was_put(host: str, segments: bool)
             taker.transport.get_extra_info("socket").setsockopt(*NO_CHECKSUM[host], 1)
             if host == "::1":
                 browser.setsockopt(_udp.SOL_UDP, ACCEPT_NO_CHECKSUM, 1)
-        way = taker.transport.way(browser.getsockname()[:2])
+        way = way_from(taker, browser)
         rng = random.Random(5)
         sizes = [
             1130,
@@ -148,9 +152,9 @@ def test_what_goes_to_a_browser_arrives_as_it_was_put(host: str, segments: bool)
         ]
         sent = [media(number, size) for number, size in enumerate(sizes)]
 
-        def burst(data: bytes) -> None:
+        def burst() -> None:
             for one in sent:
-                put(way, one)
+                way.send(one[:12], one[12:])
 
         taker.on_media = burst
         browser.sendto(media(0, 30), taker.transport.get_extra_info("sockname"))
@@ -158,7 +162,7 @@ def test_what_goes_to_a_browser_arrives_as_it_was_put(host: str, segments: bool)
         assert [browser.recv(2048) for _ in sent] == sent
         assert len(sent) > 2 * SEGMENTS
         assert way.dropped == 0
-        put(way, media(1, 50))
+        way.send(media(1, 50), b"")
         assert browser.recv(2048) == media(1, 50), "outside of a burst nothing waits"
         assert taker.transport.segments is segments
 
@@ -169,18 +173,18 @@ def test_what_cannot_be_handled_costs_itself_alone() -> None:
     async def check(taker: Taker, browser: socket.socket) -> None:
         problems: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: problems.append(context))
-        way = taker.transport.way(browser.getsockname()[:2])
+        way = way_from(taker, browser)
 
         def refuse_odd(data: bytes) -> None:
-            put(way, data)
+            way.send(data, b"")
             if data[1] % 2:
                 raise RuntimeError("odd")
 
-        taker.on_media = refuse_odd
+        taker.on_other = refuse_odd
         for number in range(6):
-            browser.sendto(media(number, 30), taker.transport.get_extra_info("sockname"))
+            browser.sendto(bytes((20, number)), taker.transport.get_extra_info("sockname"))
         await taker.until(6)
-        assert [browser.recv(100) for _ in range(6)] == [media(number, 30) for number in range(6)]
+        assert [browser.recv(100) for _ in range(6)] == [bytes((20, number)) for number in range(6)]
         assert len(problems) == 3
 
     with_socket("127.0.0.1", check)
@@ -188,11 +192,11 @@ def test_what_cannot_be_handled_costs_itself_alone() -> None:
 
 def test_nothing_is_sent_once_the_socket_is_closed() -> None:
     async def check(taker: Taker, browser: socket.socket) -> None:
-        way = taker.transport.way(browser.getsockname()[:2])
+        way = way_from(taker, browser)
         taker.transport.close()
         assert taker.transport.is_closing()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM):  # which now may have the number ours had
-            put(way, media(1, 30))
+            way.send(media(1, 30), b"")
         assert way.dropped == 1
         browser.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -204,3 +208,28 @@ def test_nothing_is_sent_once_the_socket_is_closed() -> None:
 def test_address_that_is_not_ours_cannot_be_bound() -> None:
     with pytest.raises(OSError, match="assign requested address"):
         asyncio.run(open_socket(Taker, ("192.0.2.1", 0)))
+
+
+def test_what_cannot_be_protected_costs_itself_alone() -> None:
+    async def check(taker: Taker, browser: socket.socket) -> None:
+        protocol, address = SimpleNamespace(transport=taker.transport), browser.getsockname()[:2]
+        way = Way(
+            {1: SimpleNamespace(protocol=protocol, remote_addr=address)},
+            lambda slot, length: _udp.ffi.buffer(slot, 2)[1][0] % 2,
+            0,
+        )
+        taker.on_media = lambda: [way.send(media(number, 30), b"") for number in range(6)] and None
+        browser.sendto(media(0, 30), taker.transport.get_extra_info("sockname"))
+        await taker.until(1)
+        assert [browser.recv(100) for _ in range(3)] == [media(number, 30) for number in (0, 2, 4)]
+        assert way.dropped == 3
+
+    with_socket("127.0.0.1", check)
+
+
+def test_a_packet_that_is_too_long_is_refused() -> None:
+    way = Way({}, lambda slot, length: 0, 144)
+    with pytest.raises(ValueError, match="too long"):
+        way.send(bytes(20), bytes(_udp.SLOT - 100))
+    way.send(bytes(20), bytes(1000))
+    assert way.dropped == 1, "there is no way yet"

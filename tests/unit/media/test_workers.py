@@ -119,6 +119,22 @@ def test_participant_who_comes_back_takes_its_own_place() -> None:
     run(scenario)
 
 
+def test_counts_keep_what_calls_that_are_over_have_counted() -> None:
+    async def scenario(call: Call) -> None:
+        ann, bob = call.join("r", "pa", "ann", 60), call.join("r", "pb", "bob", 200)
+        await call.until(shows(ann, 200), "ann sees bob")
+        await call.until(lambda: sum(one.packets_out for one in call.workers.snapshot()) > 20, "counted")
+        (before,) = call.workers.snapshot()
+        call.workers.close_room("r")
+        await call.until(lambda: call.workers.snapshot()[0].rooms == 0, "the call over")
+        (after,) = call.workers.snapshot()
+        assert after.packets_in >= before.packets_in
+        assert after.packets_out >= before.packets_out
+        assert bob.lumas
+
+    run(scenario)
+
+
 def test_killed_worker_is_replaced_and_its_rooms_are_told() -> None:
     async def scenario(call: Call) -> None:
         await two(call)
