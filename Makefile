@@ -33,7 +33,8 @@ test: setup ## Run all tests: unit (on both databases), integration, real browse
 check: setup .venv/.node ## Check style, types, imports, translations and what the files say
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
 
-bench: setup ## Measure; prints tables and writes build/bench.json
+bench: setup ## Measure; prints tables, writes build/bench.json and draws docs/images/media-bench.svg
+	@scripts/system-packages bench
 	@$(BIN)/python -m tests.bench
 
 acceptance: setup ## Do the main job against HUB=https://… VEHICLE=https://… in real browsers (docs/running.md)

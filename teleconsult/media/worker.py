@@ -177,7 +177,7 @@ async def _serve(channel: ChildChannel) -> None:
         await Worker(channel).run()
 
 
-def _ask_for_priority() -> None:
+def ask_for_priority() -> None:
     """Before other processes of this machine, where we may; where the kernel groups by session, that group too."""
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
@@ -203,7 +203,7 @@ def main() -> None:
     """Run the worker on this process's stdin and stdout."""
     channel = open_channel()
     _log_to_stderr()
-    _ask_for_priority()
+    ask_for_priority()
     _aiortc.install()
     gc.freeze()  # what is loaded now stays: no later collection need look at it
     gc.set_threshold(5_000, 20, 1_000_000)  # no full collection by itself: see `Worker._collect`

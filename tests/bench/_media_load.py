@@ -236,9 +236,8 @@ class Load:
         while True:
             at, number, interval, act = due[0]
             wait = at - perf_counter()
-            if wait > 0:
-                await asyncio.sleep(wait)
-                self.late.append(perf_counter() - at)
+            await asyncio.sleep(max(0.0, wait))
+            self.late.append(perf_counter() - at)
             act()
             heapq.heapreplace(due, (at + interval, number, interval, act))
 

@@ -18,6 +18,7 @@ from urllib.request import Request, urlopen
 from aiortc import RTCSessionDescription
 
 from teleconsult.media import MediaConfig, MediaEvent, MediaWorkers, SignalOut, _aiortc
+from teleconsult.media.worker import ask_for_priority
 from tests.bench._media_load import Clip, Load, Publisher, Receiver, answer, connect, video_of
 
 ADDRESS = _aiortc.host_addresses()[0]
@@ -126,7 +127,7 @@ class Janus:
 
     async def start(self) -> None:
         folder = Path(self._folder.name)
-        root = "/usr/lib/x86_64-linux-gnu/janus"
+        root = next(Path("/usr/lib").glob("*/janus"))
         (folder / "janus.jcfg").write_text(
             f'general: {{ configs_folder = "{folder}" plugins_folder = "{root}/plugins" '
             f'transports_folder = "{root}/transports" events_folder = "{root}/events" '
@@ -146,6 +147,7 @@ class Janus:
             ["/usr/bin/janus", "-F", str(folder), "-C", str(folder / "janus.jcfg")],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            preexec_fn=ask_for_priority,
         )
         self.pid = self._process.pid
         for _ in range(200):
@@ -248,6 +250,7 @@ class Relay:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             limit=1 << 20,
+            preexec_fn=ask_for_priority,
         )
         self.pid = self._process.pid
         await self._ask({"do": "ready"})

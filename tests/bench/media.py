@@ -2,8 +2,8 @@
 
 One stream is a real VP8 clip of 1280x720, 30 pictures a second, 1.5 Mbit/s, from one WebRTC peer to another through
 the server. CPU is the server process's own, from /proc; the load runs in this process and does not count. The
-servers run side by side and are loaded in turn, so that whatever else the machine does hits all of them, and
-medians are printed.
+servers run side by side with the same priority and are loaded in turn, so that whatever else the machine does hits
+all of them. Medians are printed, with what is held and what is missed of the bar that was set.
 
     python -m tests.bench.media [--json FILE] [--plot FILE] [--streams 1,10,40] [--seconds 15] [--rounds 3]
 """
@@ -31,6 +31,8 @@ SERVERS: dict[str, type[OurWorker | Janus | Relay]] = {"worker": OurWorker, "jan
 
 RELAY_LIMIT = 1
 """Streams beyond which MediaRelay is out of CPU on the machines this was made on."""
+
+DRAWING = Path(__file__).resolve().parents[2] / "docs" / "images" / "media-bench.svg"
 
 WARM_UP = 2.0
 DELAY_LIMIT = 0.020
@@ -132,9 +134,31 @@ def ratios(rows: Rows) -> Rows:
     return out
 
 
+BAR = {
+    "CPU of Janus's": (0.8, ("10 streams", "40 streams")),
+    "p95 delay of Janus's": (1.5, ("10 streams", "40 streams")),
+    "times cheaper than MediaRelay": (60.0, ("10 streams", "40 streams")),
+}
+"""What was wanted, and at which sizes: at most, but for the last, which is at least."""
+
+
+def verdicts(found: Rows) -> list[str]:
+    """The bar beside what was measured, a line each."""
+    lines = []
+    for what, (wanted, sizes) in BAR.items():
+        at_least = what.startswith("times")
+        for size in sizes:
+            got = found.get(size, {}).get(what)
+            if got is not None:
+                holds = got >= wanted if at_least else got <= wanted
+                sign = "at least" if at_least else "at most"
+                lines.append(f"{'held  ' if holds else 'MISSED'}  {size}: {what} {got:.2f}, wanted {sign} {wanted:g}")
+    return lines
+
+
 async def consults(seconds: float) -> Rows:
     """How many two-party consults (two pictures, two voices) one worker holds before the 95th percentile of the
-    added delay passes 20 ms."""
+    added delay passes 20 ms. The last row is the first that is not held."""
     clip, server, load = Clip(), OurWorker(), Load()
     rows: Rows = {}
     await server.start()
@@ -148,8 +172,7 @@ async def consults(seconds: float) -> Rows:
             row = await window(server, load, seconds, len(load.publishers))
             load.pause()
             rows[f"{count} consults"] = row
-            late = row["load late p95 ms"] > 1000 * LATE
-            if row["delay p95 ms"] > 1000 * DELAY_LIMIT or row["packets arrived %"] < 99 or late:
+            if not is_held(row):
                 return rows
     finally:
         await load.stop()
@@ -162,25 +185,31 @@ def prepare() -> None:
     _aiortc.MediaConnection.addresses = (ADDRESS,)
 
 
+def is_held(row: dict[str, float]) -> bool:
+    """Whether the delay stayed within the limit, nothing was lost, and the load itself could follow."""
+    late = row["load late p95 ms"] > 1000 * LATE
+    return row["delay p95 ms"] <= 1000 * DELAY_LIMIT and row["packets arrived %"] >= 99 and not late
+
+
 def held(rows: Rows) -> float:
-    """The largest number of consults whose delay stayed within the limit."""
-    within = [name for name, row in rows.items() if row["delay p95 ms"] <= 1000 * DELAY_LIMIT]
-    return max((float(name.split()[0]) for name in within), default=0.0)
+    """The largest number of consults that were held."""
+    return max((float(name.split()[0]) for name, row in rows.items() if is_held(row)), default=0.0)
 
 
-def main(
-    streams: tuple[int, ...] = (1, 10, 40), seconds: float = 15, rounds: int = 3, drawing: Path | None = None
-) -> Rows:
+def main(streams: tuple[int, ...] = (1, 10, 40), seconds: float = 15, rounds: int = 3, drawing: Path = DRAWING) -> Rows:
     """Measure, print, and return the rows."""
     prepare()
     rows = uvloop.run(compare(list(streams), seconds, rounds))
     print(table("Carrying 720p VP8 at 1.5 Mbit/s, medians", rows))
     print(table("Our worker beside the others", ratios(rows)))
-    many = uvloop.run(consults(CONSULT_SECONDS))
-    print(table("Two-party consults on one worker", many))
-    print(f"\nHeld within {1000 * DELAY_LIMIT:.0f} ms: {held(many):.0f} consults")
-    if drawing is not None:
-        drawing.write_text(draw(rows, many, 1000 * DELAY_LIMIT))
+    print("\n" + "\n".join(verdicts(ratios(rows))))
+    tries = sorted((uvloop.run(consults(CONSULT_SECONDS)) for _ in range(rounds)), key=held)
+    many = tries[len(tries) // 2]
+    print(table("Two-party consults on one worker, the median run", many))
+    print(f"\nHeld within {1000 * DELAY_LIMIT:.0f} ms: {', '.join(f'{held(one):.0f}' for one in tries)} consults")
+    drawing.parent.mkdir(parents=True, exist_ok=True)
+    drawing.write_text(draw(rows, many, 1000 * DELAY_LIMIT))
+    print(f"Drawn in {drawing}")
     return {**rows, **{f"ratio {name}": row for name, row in ratios(rows).items()}, **many}
 
 
@@ -188,7 +217,7 @@ def command() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description="Measure the media worker beside Janus and aiortc's MediaRelay.")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
-    parser.add_argument("--plot", type=Path, help="also draw them (SVG)")
+    parser.add_argument("--plot", type=Path, default=DRAWING, help="draw them here (SVG; %(default)s)")
     parser.add_argument("--streams", default="1,10,40")
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--rounds", type=int, default=3)
