@@ -28,7 +28,7 @@ def test_datagrams_can_be_repeated_and_are_of_every_kind() -> None:
 
 
 def test_report_names_what_must_not_be() -> None:
-    good = Report(1, datagrams=100, refused=90, peers=4, rooms=2)
+    good = Report(1, datagrams=100, refused=90, peers=7, rooms=3)
     assert good.problems == []
     bad = Report(1, datagrams=100, refused=3, peers=5, rooms=2, lost=1, strayed=1, worker_deaths=1, states_changed=1)
     bad.sockets_after, bad.memory_after_mb = 3, 100.0
