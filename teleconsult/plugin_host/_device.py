@@ -109,6 +109,7 @@ class HostedDevice:
         self._window_from = 0.0
         self._window_count = 0
         self._told_fault = ""
+        self._told_state = False
         self._last_reading_at: datetime | None = None
 
     @property
@@ -160,9 +161,9 @@ class HostedDevice:
         self._tell(self._status(DeviceState.OFF, sentence))
 
     def command(self, command: Command) -> bool:
-        """Pass a command on. False if its process is not running."""
+        """Pass a command on. False if its process is not running, or has not yet said how the device is."""
         child = self._child
-        return bool(child and child.send({"command": command}))
+        return bool(child and self._told_state and child.send({"command": command}))
 
     def look(self) -> None:
         """End a process that has not been heard for too long. Called every second or so."""
@@ -204,7 +205,7 @@ class HostedDevice:
             max_line=MAX_LINE,
         )
         self._child = child
-        self._told_fault = ""
+        self._told_fault, self._told_state = "", False
         self._started_at = self._heard_at = self._window_from = time.monotonic()
         self._window_count = 0
         try:
@@ -255,6 +256,7 @@ class HostedDevice:
             status = DeviceStatus.model_validate(message["status"])
             self._check_own(status.device_id)
             self._tell(status)
+            self._told_state = True
         elif "memory" in message:
             memory = self._memory = dict(message["memory"])
             self._pass("memory", lambda: self._sinks.memory(self.device_id, memory))

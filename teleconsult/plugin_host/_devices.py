@@ -14,7 +14,7 @@ import structlog
 from pydantic import ValidationError
 
 from teleconsult.domain.errors import N_, InvalidInput, NotFound, Unavailable
-from teleconsult.plugin_api import Command, DeviceInfo, DeviceStatus, Reading, Waveform
+from teleconsult.plugin_api import Command, DeviceInfo, DeviceState, DeviceStatus, Reading, Waveform
 from teleconsult.plugin_host._config import DeviceConfig
 from teleconsult.plugin_host._description import ReaderDescription
 from teleconsult.plugin_host._device import SWITCHED_OFF, DeviceAssignment, DeviceView, HostedDevice, Sinks
@@ -86,12 +86,17 @@ class DeviceHost:
             raise _no_device(device_id)
 
     def command(self, device_id: str, command: Command | str) -> None:
-        """Ask something of a device. Raises NotFound, InvalidInput (it cannot do that), Unavailable."""
+        """Ask something of a device. Raises NotFound, InvalidInput (it cannot do that), Unavailable.
+
+        A device that is away is asked nothing: it would obey when it is back, with somebody else's arm in the cuff.
+        """
         hosted = self._devices.get(device_id)
         if hosted is None:
             raise _no_device(device_id)
         if command not in hosted.view().commands:
             raise InvalidInput(N_("This device cannot do that."), field="command")
+        if hosted.status.state in (DeviceState.SEARCHING, DeviceState.OFF):
+            raise Unavailable(N_("The device is not connected. Switch it on, and ask again when it is ready."))
         if not hosted.command(Command(command)):
             raise Unavailable(N_("The device is being started. Try again in a moment."))
 

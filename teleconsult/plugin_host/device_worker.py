@@ -56,6 +56,11 @@ class NodeSession(DeviceSession):
         """What the node asks of the device. Dropped if the reader has a pile of unread commands."""
         self._ask(command)
 
+    def forget_commands(self) -> None:
+        """Drop what was asked and not read: it was meant for the person who was at the device then."""
+        while not self._commands.empty():
+            self._commands.get_nowait()
+
     def settle(self, number: int, kept: bool) -> None:
         """The node's word on a reading."""
         future = self._kept.get(number)
@@ -98,6 +103,7 @@ async def _read_device(plugin: LoadedPlugin, reader: str, session: NodeSession, 
     while True:
         session.kept_any = False
         await session.status(DeviceState.SEARCHING)
+        session.forget_commands()
         try:
             await make(session.device, plugin.settings).run(session)
             sentence = LOST

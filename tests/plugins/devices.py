@@ -50,6 +50,17 @@ class Lost(DeviceReader):
         raise DeviceUnavailable("Not in reach")
 
 
+class Away(DeviceReader):
+    """Out of reach until there is a file at its address."""
+
+    async def run(self, session):
+        if not os.path.exists(self.device.address):
+            raise DeviceUnavailable("Not in reach")
+        await session.status("idle")
+        while True:
+            await session.status("measuring", f"obeys {await session.next_command()}")
+
+
 class Fast(DeviceReader):
     """Sends as fast as it is let, waiting for each."""
 
@@ -115,6 +126,6 @@ def describe_plugin():
 @hookimpl
 def register_device_readers():
     readers = (
-        Steady, Crash, Exit, Die, Block, Lost, Fast, Flood, Bypass, Oversize, Nonsense, Undeclared, Stubborn,
+        Steady, Crash, Exit, Die, Block, Lost, Away, Fast, Flood, Bypass, Oversize, Nonsense, Undeclared, Stubborn,
     )  # fmt: skip
     return [ReaderType(r.__name__.lower(), r.__name__, r, ("spo2",), commands=("measure",)) for r in readers]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from teleconsult.domain.errors import InvalidInput, NotFound
-from teleconsult.plugin_api import DeviceState, DeviceStatus, Limits, Reading, Waveform
+from teleconsult.domain.errors import InvalidInput, NotFound, Unavailable
+from teleconsult.plugin_api import DeviceInfo, DeviceState, DeviceStatus, Limits, Reading, Waveform
 from teleconsult.plugin_host import DeviceAssignment, PluginStatus
 from tests.plugins import install
 from tests.unit.plugin_host.conftest import assign, eventually
@@ -46,6 +46,7 @@ def test_a_reading_that_could_not_be_kept_is_offered_again(plugins, device_host,
 def test_a_reader_remembers_across_restarts(plugins, device_host, heard):
     devices = device_host(plugins)
     devices.start_device(assign("steady"))
+    heard.next(DeviceStatus, lambda s: s.state == "idle")
     devices.command("d-steady", "measure")
     heard.next(DeviceStatus, lambda s: str(s.sentence) == "sent 1")
     assert heard.memory == {"d-steady": {"count": 1}}
@@ -151,6 +152,42 @@ def test_commands_a_device_does_not_know(plugins, device_host):
     devices.start_device(assign("steady"))
     with pytest.raises(InvalidInput):
         devices.command("d-steady", "fetch")
+
+
+def test_a_device_that_is_away_or_off_takes_no_command(plugins, device_host, heard, tmp_path):
+    devices, here = device_host(plugins), tmp_path / "here"
+    device = DeviceInfo(device_id="d-away", name="Cuff", address=str(here))
+    devices.start_device(DeviceAssignment(device, "devices", "away"))
+    heard.next(DeviceStatus, lambda s: str(s.sentence) == "Not in reach")
+    with pytest.raises(Unavailable, match="not connected"):
+        devices.command("d-away", "measure")
+    here.touch()
+    heard.next(DeviceStatus, lambda s: s.state == "idle")
+    devices.command("d-away", "measure")
+    assert str(heard.next(DeviceStatus, lambda s: s.state == "measuring").sentence) == "obeys measure"
+    plugins.disable("devices")
+    heard.next(DeviceStatus, lambda s: s.state == "off")
+    with pytest.raises(Unavailable, match="not connected"):
+        devices.command("d-away", "measure")
+
+
+def test_a_command_given_while_the_reader_is_started_again_is_refused(plugins, device_host, heard):
+    devices = device_host(plugins)
+    devices.start_device(assign("steady"))
+    heard.next(DeviceStatus, lambda s: s.state == "idle")
+    os.kill(devices.device("d-steady").pid, signal.SIGKILL)
+    heard.next(DeviceStatus, lambda s: s.state == "failed")
+
+    def taken():
+        try:
+            devices.command("d-steady", "measure")
+        except Unavailable:
+            return False
+        return devices.device("d-steady").status.state
+
+    assert eventually(taken, "it is ready again") == "idle"
+    heard.next(Reading)
+    assert heard.queue.empty() or not isinstance(heard.queue.get(), Reading)
 
 
 def test_the_simulator_from_discovery_to_readings(plugin_host, device_host, heard):
