@@ -85,14 +85,9 @@ def _as_json(view: PluginView) -> dict[str, Any]:
 
 def _shown(view: PluginView) -> dict[str, Any]:
     """The settings in force, secrets hidden."""
-    fields = (view.settings_schema or {}).get("properties", {})
+    from teleconsult.plugin_host import hide_secrets
 
-    def is_secret(name: str) -> bool:
-        field = fields.get(name, {})
-        kinds = (field, *field.get("anyOf", ()))  # a secret, or a secret or nothing
-        return any(kind.get("format") == "password" or kind.get("writeOnly") for kind in kinds)
-
-    return {name: "…" if is_secret(name) and value else value for name, value in view.settings.items()}
+    return hide_secrets(view.settings_schema, view.settings)
 
 
 @plugins.command(help=_("Switch a plugin on, also after faults."))

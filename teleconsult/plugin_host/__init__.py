@@ -10,10 +10,14 @@ from teleconsult.plugin_host._devices import DeviceHost
 from teleconsult.plugin_host._host import OfferedPanel, OfferedProgramme, OfferedReader, OfferedRoute, PluginHost
 from teleconsult.plugin_host._loader import FoundPlugin, find_plugins
 from teleconsult.plugin_host._plugin import PluginView
+from teleconsult.plugin_host._settings import HIDDEN as HIDDEN_SECRET
+from teleconsult.plugin_host._settings import hide as hide_secrets
+from teleconsult.plugin_host._settings import restore as restore_secrets
 from teleconsult.plugin_host._status import PluginStatus
 from teleconsult.plugin_host._worker import SettingsRefused
 
 __all__ = [
+    "HIDDEN_SECRET",
     "DeviceAssignment",
     "DeviceConfig",
     "DeviceHost",
@@ -32,4 +36,6 @@ __all__ = [
     "RouteDescription",
     "SettingsRefused",
     "find_plugins",
+    "hide_secrets",
+    "restore_secrets",
 ]

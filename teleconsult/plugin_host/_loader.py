@@ -24,6 +24,7 @@ from teleconsult.plugin_api import (
     hookspecs,
     supports,
 )
+from teleconsult.plugin_host import _settings
 from teleconsult.plugin_host._description import (
     PluginDescription,
     ProgrammeDescription,
@@ -110,8 +111,8 @@ class LoadedPlugin:
             title=self.info.title,
             summary=self.info.summary,
             api_version=self.info.api_version,
-            settings_schema=self.info.settings.model_json_schema() if self.info.settings else None,
-            settings=self.settings.model_dump(mode="json") if self.settings else {},
+            settings_schema=_settings.schema_of(self.info.settings) if self.info.settings else None,
+            settings=_settings.dump(self.settings) if self.settings else {},
             hooks=self.hooks,
             arguments=dict(self.arguments),
             readers=tuple(
@@ -144,7 +145,7 @@ def load_plugin(name: str, settings: Mapping[str, Any]) -> LoadedPlugin:
     try:
         filled = info.settings.model_validate(dict(settings)) if info.settings else None
     except ValidationError as error:
-        schema = info.settings.model_json_schema() if info.settings else None
+        schema = _settings.schema_of(info.settings) if info.settings else None
         raise LoadFailure(PluginStatus.STOPPED_BY_SETTINGS, _first_errors(error), schema) from error
     callers = sorted(manager.get_hookcallers(plugin) or (), key=lambda caller: caller.name)
     arguments = {c.name: tuple(name for impl in c.get_hookimpls() for name in impl.argnames) for c in callers}

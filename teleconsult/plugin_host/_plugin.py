@@ -18,6 +18,7 @@ from teleconsult.domain.errors import N_, Conflict
 from teleconsult.domain.ids import utc_now
 from teleconsult.domain.plugin_state import PluginRecord, PluginStateStore
 from teleconsult.plugin_api import ConsultEvent, Text
+from teleconsult.plugin_host import _settings
 from teleconsult.plugin_host._config import PluginConfig
 from teleconsult.plugin_host._description import (
     PluginDescription,
@@ -27,7 +28,7 @@ from teleconsult.plugin_host._description import (
 )
 from teleconsult.plugin_host._loader import FoundPlugin, LoadFailure
 from teleconsult.plugin_host._status import LABELS, TRANSITIONS, PluginStatus
-from teleconsult.plugin_host._worker import PluginBusy, PluginFault, PluginWorker
+from teleconsult.plugin_host._worker import PluginBusy, PluginFault, PluginWorker, SettingsRefused
 from teleconsult.process import Backoff
 
 log = structlog.get_logger(__name__)
@@ -165,8 +166,15 @@ class HostedPlugin:
         self._changed(self.name)
 
     def configure(self, values: Mapping[str, Any]) -> None:
-        """Take new settings and run with them. Raises SettingsRefused with the errors, and changes nothing."""
+        """Take new settings and run with them; a secret that comes back hidden stays as it was.
+
+        Raises SettingsRefused with the errors, and changes nothing.
+        """
         with self._change:
+            values = _settings.restore(values, self.view().settings)
+            lost = [name for name, value in values.items() if _settings.still_hidden(value)]
+            if lost:
+                raise SettingsRefused(dict.fromkeys(lost, "Write all its secrets anew: the list has changed."))
             filled = self._check_settings(values)
             self._keep(replace(self.record, settings=filled))
             if self.status is PluginStatus.ENABLED or self.status is PluginStatus.STOPPED_BY_SETTINGS:

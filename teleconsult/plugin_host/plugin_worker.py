@@ -28,6 +28,7 @@ from teleconsult.plugin_api import (
     ReferralRequest,
     ReferralTarget,
 )
+from teleconsult.plugin_host import _settings
 from teleconsult.plugin_host._child import confine
 from teleconsult.plugin_host._loader import LoadedPlugin, LoadFailure, describe_error, load_plugin
 from teleconsult.plugin_host._status import PluginStatus
@@ -106,7 +107,7 @@ def _check_settings(plugin: LoadedPlugin, args: dict[str, Any]) -> dict[str, Any
     if model is None:
         return {"result": {}}
     try:
-        return {"result": model.model_validate(args["values"]).model_dump(mode="json")}
+        return {"result": _settings.dump(model.model_validate(args["values"]))}
     except ValidationError as error:
         return {"invalid": {".".join(map(str, e["loc"])): e["msg"] for e in error.errors()}}
 

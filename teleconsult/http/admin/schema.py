@@ -1,7 +1,8 @@
 """A form made from a plugin's settings model (its JSON schema), and the posted form back as values.
 
 Knows text, secrets (`"format": "password"` or `"writeOnly": true`), numbers, ticks, choices, and lists of text.
-Anything else is edited as JSON. What is right is decided by the plugin's own model, not here.
+Anything else is edited as JSON. No secret is sent to the browser, also none inside a list or JSON: `HIDDEN_SECRET`
+stands there, and coming back means: leave it as it is. What is right is decided by the plugin's own model, not here.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-SECRET = "••••••••"  # noqa: S105 - what is shown in place of one
-"""A secret is never sent to the browser. This text back means: leave it as it is."""
+from teleconsult.plugin_host import HIDDEN_SECRET, hide_secrets, restore_secrets
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,13 @@ class SettingField:
 
 def fields_of(schema: Mapping[str, Any], values: Mapping[str, Any]) -> list[SettingField]:
     """The fields of a settings model, in its order, filled with `values` or else the defaults."""
+    values = hide_secrets(schema, values)
     found = []
     for name, given in schema.get("properties", {}).items():
         kind, resolved = _kind(given, schema)
         value = values.get(name, given.get("default"))
         if kind == "secret":
-            value = SECRET if value else ""
+            value = HIDDEN_SECRET if value else ""
         elif kind == "lines" and isinstance(value, list):
             value = "\n".join(map(str, value))
         elif kind == "json":
@@ -55,15 +56,25 @@ def values_of(schema: Mapping[str, Any], form: Mapping[str, str], before: Mappin
         text = form.get(name, "")
         if kind == "tick":
             values[name] = name in form
-        elif kind == "secret" and text == SECRET:
-            values[name] = before.get(name)
         elif kind == "lines":
             values[name] = [line.strip() for line in text.splitlines() if line.strip()]
         elif text.strip():
             values[name] = _read(kind, resolved, text)
         elif "default" not in given and resolved.get("type") == "string":
             values[name] = ""
-    return values
+    return restore_secrets(values, before)
+
+
+def without_new_secrets(
+    schema: Mapping[str, Any], values: Mapping[str, Any], before: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """The values to show in a form that was refused, and the fields whose new secrets have to be written once more."""
+    shown, again = dict(values), []
+    for name, hidden in hide_secrets(schema, values).items():
+        if hidden != values[name] and values[name] != before.get(name):
+            shown[name] = before.get(name)
+            again.append(name)
+    return shown, again
 
 
 def _kind(given: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from teleconsult.domain.errors import N_, Unavailable
 from teleconsult.http.admin import administrators, bp
-from teleconsult.http.admin.schema import fields_of, values_of
+from teleconsult.http.admin.schema import fields_of, values_of, without_new_secrets
 from teleconsult.http.security import current_actor, current_node
 from teleconsult.http.shell import ROLE_NAMES
 from teleconsult.plugin_host import PluginHost, SettingsRefused
@@ -79,7 +79,9 @@ def configure(name: str) -> Response | tuple[str, int]:
     try:
         switching.configure(current_node(), current_actor(), name, values)
     except SettingsRefused as refused:
-        return _plugin(name, refused.errors, values), 422
+        shown, again = without_new_secrets(view.settings_schema or {}, values, view.settings)
+        errors = {**dict.fromkeys(again, _("This was not saved. Write the new secret once more.")), **refused.errors}
+        return _plugin(name, errors, shown), 422
     flash(_("The settings are saved."), "ok")
     return redirect(url_for("admin.plugin", name=name))
 

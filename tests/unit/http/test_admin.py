@@ -11,7 +11,8 @@ from sqlmodel import select
 
 from teleconsult.app import create_app
 from teleconsult.domain.consult import Action
-from teleconsult.http.admin.schema import SECRET, fields_of, values_of
+from teleconsult.http.admin.schema import fields_of, values_of, without_new_secrets
+from teleconsult.plugin_host import HIDDEN_SECRET
 from teleconsult.services import consults, directory, encounters, staff
 from teleconsult.services.node import Node
 from teleconsult.store.tables import AuditEntry, Consult, User, Vehicle
@@ -152,7 +153,7 @@ def test_a_settings_form_is_made_from_the_plugins_model() -> None:
     fields = {f.name: f for f in fields_of(SCHEMA, {"name": "a", "token": "hidden", "hosts": ["x", "y"]})}
     kinds = [f.kind for f in fields.values()]
     assert kinds == ["text", "secret", "number", "number", "tick", "choice", "lines", "json"]
-    assert fields["token"].value == SECRET
+    assert fields["token"].value == HIDDEN_SECRET
     assert fields["profile"].options == (("calm", "calm"), ("busy", "busy"))
     assert (fields["hosts"].value, fields["count"].value, fields["name"].required) == ("x\ny", 3, True)
 
@@ -160,7 +161,7 @@ def test_a_settings_form_is_made_from_the_plugins_model() -> None:
 def test_a_posted_settings_form_becomes_values() -> None:
     form = {
         "name": " b ",
-        "token": SECRET,
+        "token": HIDDEN_SECRET,
         "count": "7",
         "rate": "",
         "profile": "busy",
@@ -178,6 +179,26 @@ def test_a_posted_settings_form_becomes_values() -> None:
     }
     unreadable = values_of(SCHEMA, {"count": "seven", "extra": "{"}, {})
     assert (unreadable["count"], unreadable["extra"], unreadable["name"]) == ("seven", "{", "")
+
+
+def test_no_secret_is_sent_to_the_browser_and_a_new_one_is_asked_for_again() -> None:
+    secret = {"type": "string", "format": "password", "writeOnly": True}
+    schema = {
+        "properties": {
+            "keys": {"type": "array", "items": secret},
+            "login": {"$ref": "#/$defs/Login"},
+            "token": {"anyOf": [secret, {"type": "null"}], "default": None},
+        },
+        "$defs": {"Login": {"type": "object", "properties": {"user": {"type": "string"}, "word": secret}}},
+    }
+    before = {"keys": ["k1", "k2"], "login": {"user": "u", "word": "w1"}, "token": "t1"}
+    fields = {f.name: str(f.value) for f in fields_of(schema, before)}
+    assert not [text for text in fields.values() if "k1" in text or "w1" in text or "t1" in text]
+    assert values_of(schema, fields, before) == before, "unchanged"
+    fields["login"] = fields["login"].replace(HIDDEN_SECRET, "w2")
+    values = values_of(schema, fields, before)
+    assert values["login"] == {"user": "u", "word": "w2"}
+    assert without_new_secrets(schema, values, before) == (before, ["login"])
 
 
 # The coordinator's board

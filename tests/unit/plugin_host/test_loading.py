@@ -6,7 +6,15 @@ import pytest
 
 from teleconsult.domain.errors import Conflict, NotFound
 from teleconsult.domain.plugin_state import MemoryPluginStateStore, PluginRecord
-from teleconsult.plugin_host import PluginConfig, PluginHost, PluginStatus, SettingsRefused, find_plugins
+from teleconsult.plugin_host import (
+    HIDDEN_SECRET,
+    PluginConfig,
+    PluginHost,
+    PluginStatus,
+    SettingsRefused,
+    find_plugins,
+    hide_secrets,
+)
 from teleconsult.plugin_host._status import LABELS, TRANSITIONS
 from tests.plugins import install
 
@@ -70,6 +78,42 @@ def test_settings_are_checked_before_they_are_kept(plugin_host, store):
     assert host.plugin("every_hook").settings["limit"] == 3
     assert host.configure("every_hook", {"limit": 5}).settings == {"log": "", "limit": 5}
     assert store.get("every_hook").settings["limit"] == 5
+
+
+def test_secrets_reach_the_plugin_as_they_are_and_hidden_ones_stay(plugin_host, store, page_context):
+    secrets = {
+        "password": "hunter2",
+        "token": "t-1",
+        "pin": 4711,
+        "keys": ["k-1", "k-2"],
+        "login": {"user": "u", "password": "p-1"},
+    }
+    host = plugin_host("secretive")
+    told = "hunter2 t-1 4711 k-1 k-2 p-1"
+
+    def asked(host):
+        [offered] = host.page_panels(page_context())
+        return offered.panel.rows[0].value.en
+
+    view = host.configure("secretive", {**secrets, "many": 3})
+    assert asked(host) == told
+    assert store.get("secretive").settings == {**secrets, "many": 3}
+
+    shown = hide_secrets(view.settings_schema, view.settings)
+    assert {shown["password"], shown["token"], shown["pin"], *shown["keys"]} == {HIDDEN_SECRET}
+    assert (shown["login"], shown["many"]) == ({"user": "u", "password": HIDDEN_SECRET}, 3)
+    host.configure("secretive", {**shown, "many": 4})
+    assert store.get("secretive").settings == {**secrets, "many": 4}
+    assert asked(plugin_host("secretive")) == told, "after a restart too"
+
+    with pytest.raises(SettingsRefused) as refused:
+        host.configure("secretive", {**shown, "keys": [HIDDEN_SECRET]})
+    assert list(refused.value.errors) == ["keys"], "nobody knows which of the two was taken out"
+    assert host.configure("secretive", {**shown, "keys": ["k-3"], "token": None}).settings["keys"] == ["k-3"]
+
+
+def test_without_a_schema_every_setting_is_hidden():
+    assert hide_secrets(None, {"a": "x", "b": ""}) == {"a": HIDDEN_SECRET, "b": ""}
 
 
 def test_only_the_selected_ones_are_loaded(plugin_host):
