@@ -46,4 +46,8 @@ class DeviceConfig:
     """So long without a fault and the pauses between restarts start short again."""
     messages_per_second: float = 300.0
     """More than this on average over five seconds ends the process, whatever limits it ignored."""
+    found_per_second: float = 20.0
+    """So many devices are found by a search in a second; a faster one is made to wait."""
+    found_limit: int = 200
+    """A search that finds more is ended, and that is a fault."""
     limits: Limits = field(default_factory=Limits)

@@ -11,17 +11,15 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
-from pydantic import ValidationError
 
 from teleconsult.domain.errors import N_, InvalidInput, NotFound, Unavailable
 from teleconsult.plugin_api import Command, DeviceInfo, DeviceState, DeviceStatus, Reading, Waveform
 from teleconsult.plugin_host._config import DeviceConfig
 from teleconsult.plugin_host._description import ReaderDescription
 from teleconsult.plugin_host._device import SWITCHED_OFF, DeviceAssignment, DeviceView, HostedDevice, Sinks
+from teleconsult.plugin_host._discovery import Discovery
 from teleconsult.plugin_host._gate import StartGate
 from teleconsult.plugin_host._host import PluginHost
-from teleconsult.plugin_host._worker import plugin_environment
-from teleconsult.process import ChildProcess
 
 log = structlog.get_logger(__name__)
 
@@ -114,41 +112,15 @@ class DeviceHost:
     def discover(
         self, plugin: str, reader: str, on_found: Callable[[DeviceInfo], None], seconds: float = 15.0
     ) -> Callable[[], None]:
-        """Look for devices that a reader can read; `on_found` is called for each, on a thread.
+        """Look for devices that a reader can read; `on_found` is called for each, on a thread, and again when more
+        is known of it.
 
         Returns at once, with a function that ends the search early. Raises NotFound if there is no such reader.
         """
         self._reader(plugin, reader)
-        done = threading.Event()
-
-        def hear(message: dict[str, Any]) -> None:
-            if "found" in message:
-                try:
-                    on_found(DeviceInfo.model_validate(message["found"]))
-                except ValidationError as error:
-                    self._fault(plugin, f"discovery by {reader!r} found nonsense: {error}")
-            elif "fault" in message:
-                self._fault(plugin, f"discovery by {reader!r}: {message['fault']}")
-
-        child = ChildProcess.python(
-            f"discover-{plugin}-{reader}",
-            "teleconsult.plugin_host.device_worker",
-            on_message=hear,
-            on_exit=lambda _status: done.set(),
-            args=[f"discovery {plugin}"],
-            env=plugin_environment(self._plugins.config.paths),
-            max_line=64 * 1024,
-        )
-        settings = dict(self._plugins.plugin(plugin).settings)
-        child.start()
-        child.send({"discover": {"plugin": plugin, "reader": reader, "settings": settings, "beat": self._config.beat}})
-
-        def end() -> None:
-            done.wait(seconds)
-            child.stop(grace=4.0)
-
-        threading.Thread(target=end, name=f"discover-{plugin}", daemon=True).start()
-        return done.set
+        search = Discovery(plugin, reader, self._config, on_found, lambda why: self._fault(plugin, why))
+        search.start(self._plugins.plugin(plugin).settings, self._plugins.config.paths, seconds)
+        return search.end
 
     def close(self) -> None:
         """End all device processes, all at the same time."""

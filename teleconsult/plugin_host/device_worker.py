@@ -117,9 +117,16 @@ async def _read_device(plugin: LoadedPlugin, reader: str, session: NodeSession, 
         await asyncio.sleep(pauses.next())
 
 
-async def _discover(plugin: LoadedPlugin, reader: str, channel: ChildChannel) -> None:
+async def _discover(plugin: LoadedPlugin, reader: str, channel: ChildChannel, per_second: float) -> None:
+    """Tell of each device that is new, or of which more is known now, so many a second at most."""
+    known: dict[str, DeviceInfo] = {}
     async for device in plugin.readers[reader].reader.discover(plugin.settings):
+        if known.get(device.device_id) == device:
+            await asyncio.sleep(0)  # a search that does nothing but repeat itself must hear that it is to end
+            continue
+        known[device.device_id] = device
         channel.send({"found": device.model_dump(mode="json")})
+        await asyncio.sleep(1 / per_second)
 
 
 async def _beat(channel: ChildChannel, every: float) -> None:
@@ -160,7 +167,7 @@ async def _work(channel: ChildChannel) -> int:
         session = NodeSession(channel, device, job["memory"], Limits(**job["limits"]))
         work = _read_device(plugin, job["reader"], session, job["restart_first"], job["restart_limit"])
     else:
-        work = _discover(plugin, job["reader"], channel)
+        work = _discover(plugin, job["reader"], channel, job["per_second"])
     return await _supervise(channel, messages, session, asyncio.create_task(work), job["beat"])
 
 

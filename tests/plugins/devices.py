@@ -2,17 +2,23 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import sys
 import time
 
-from teleconsult.plugin_api import DeviceReader, DeviceUnavailable, PluginInfo, ReaderType, hookimpl
+from teleconsult.plugin_api import DeviceInfo, DeviceReader, DeviceUnavailable, PluginInfo, ReaderType, hookimpl
 
 SPO2 = {"spo2": (97, "%")}
 
 
 class Steady(DeviceReader):
     """Sends a reading each time it is asked, and remembers how many."""
+
+    @classmethod
+    async def discover(cls, settings=None):
+        for name in ("Scale", "Scale", "Scale 2"):
+            yield DeviceInfo(device_id="scale", name=name)
 
     async def run(self, session):
         count = session.memory.get("count", 0)
@@ -62,7 +68,12 @@ class Away(DeviceReader):
 
 
 class Fast(DeviceReader):
-    """Sends as fast as it is let, waiting for each."""
+    """Sends as fast as it is let, waiting for each; finds devices without end."""
+
+    @classmethod
+    async def discover(cls, settings=None):
+        for number in itertools.count():
+            yield DeviceInfo(device_id=f"ghost-{number}", name="Ghost")
 
     async def run(self, session):
         count = 0

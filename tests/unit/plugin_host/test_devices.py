@@ -1,6 +1,7 @@
 """Each device is read in a process of its own; whatever its reader does wrong reaches nothing else."""
 
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import pytest
 
 from teleconsult.domain.errors import InvalidInput, NotFound, Unavailable
 from teleconsult.plugin_api import DeviceInfo, DeviceState, DeviceStatus, Limits, Reading, Waveform
-from teleconsult.plugin_host import DeviceAssignment, PluginStatus
+from teleconsult.plugin_host import DeviceAssignment, DeviceConfig, PluginStatus
+from teleconsult.plugin_host._discovery import Discovery
 from tests.plugins import install
 from tests.unit.plugin_host.conftest import assign, eventually
 
@@ -217,6 +219,39 @@ def test_the_simulator_from_discovery_to_readings(plugin_host, device_host, hear
 def test_discovery_by_an_unknown_reader(plugins, device_host):
     with pytest.raises(NotFound):
         device_host(plugins).discover("devices", "teapot", lambda _: None)
+
+
+def test_a_found_device_is_told_again_only_when_more_is_known(plugins, device_host):
+    found = queue.Queue()
+    device_host(plugins).discover("devices", "steady", found.put)
+    assert [found.get(timeout=20).name for _ in range(2)] == ["Scale", "Scale 2"]
+
+
+def test_a_search_that_finds_without_end_is_slowed_and_ended(plugins, device_host):
+    found = []
+    devices = device_host(plugins, found_per_second=100.0, found_limit=30)
+    devices.discover("devices", "fast", found.append)
+    eventually(lambda: "found more than 30 devices" in plugins.plugin("devices").last_error, "the fault is shown")
+    assert len(found) == 30
+    assert plugins.plugin("devices").faults == 1
+
+
+def test_a_search_that_talks_nonsense_is_ended_by_the_first_word():
+    found, faults = [], []
+    search = Discovery("devices", "steady", DeviceConfig(), found.append, faults.append)
+    for _ in range(1000):
+        search.hear({"found": {"device_id": "no name"}})
+    assert len(faults) == 1
+    search.hear({"found": {"device_id": "late", "name": "Late"}})
+    assert found == []
+
+
+def test_a_search_that_only_beats_without_end_is_ended():
+    faults = []
+    search = Discovery("devices", "steady", DeviceConfig(), print, faults.append)
+    for _ in range(5000):
+        search.hear({"beat": True})
+    assert len(faults) == 1
 
 
 def test_processes_do_not_outlive_a_node_that_was_killed(tmp_path):
