@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
@@ -66,6 +67,8 @@ class Limits:
     waiting: int = 100
     """So many calls may wait at once; a reader that starts more without awaiting them is stopped."""
     memory_bytes: int = 16_384
+    memories_per_second: float = 2
+    """What is remembered more often than this is kept a moment later, the latest value of it."""
 
 
 class _Bucket:
@@ -107,6 +110,9 @@ class DeviceSession(ABC):
         self.device = device
         self._limits = limits or Limits()
         self._memory = dict(memory or {})
+        self._kept_memory = json.dumps(self._memory)
+        self._memory_kept_at = -math.inf
+        self._keeping: asyncio.TimerHandle | asyncio.Task[None] | None = None
         self._commands: asyncio.Queue[Command] = asyncio.Queue(maxsize=16)
         self._run = uuid4().hex[:12]
         self._unnumbered = 0
@@ -252,12 +258,21 @@ class DeviceSession(ABC):
         return self._memory
 
     async def remember(self, **values: Any) -> None:
-        """Keep JSON values across restarts: a bond, the number of the last record fetched. At most 16 KiB."""
+        """Keep JSON values across restarts: a bond, the number of the last record fetched. At most 16 KiB.
+
+        Returns at once. They are kept within half a second, and when the reader ends.
+        """
         memory = {**self._memory, **values}
         if len(json.dumps(memory)) > self._limits.memory_bytes:
             raise ValueError(f"a reader remembers at most {self._limits.memory_bytes} bytes")
         self._memory = memory
-        await self._send_memory(memory)
+        if self._keeping is None:
+            loop = asyncio.get_running_loop()
+            pause = self._memory_kept_at + 1 / self._limits.memories_per_second - loop.time()
+            if pause <= 0:
+                await self._keep_memory()
+            else:
+                self._keeping = loop.call_later(pause, self._keep_memory_soon)
 
     def now(self) -> datetime:
         """The node's time, UTC. Ask here and not the system, so that a test can move it."""
@@ -272,6 +287,18 @@ class DeviceSession(ABC):
         except asyncio.QueueFull:
             return False
         return True
+
+    def _keep_memory_soon(self) -> None:
+        self._keeping = asyncio.get_running_loop().create_task(self._keep_memory())
+
+    async def _keep_memory(self) -> None:
+        """Hand over what is remembered, unless it was handed over already."""
+        self._keeping = None
+        written = json.dumps(self._memory)
+        if written != self._kept_memory:
+            self._kept_memory = written
+            self._memory_kept_at = asyncio.get_running_loop().time()
+            await self._send_memory(self._memory)
 
     def _bucket(self, per_second: float) -> _Bucket:
         return _Bucket(per_second, self._limits.waiting, self.refused)

@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 MAX_LINE = 256 * 1024
 _WINDOW = 5.0
+_MEMORIES_PER_SECOND = 10
+"""Each is a transaction of the database. A reader's own session keeps it to fewer."""
 
 RESTARTING = Text(en="The device's program stopped. It is started again.", zh="设备程序已停止，正在重新启动。")
 SWITCHED_OFF = Text(en="The device's plugin is switched off.", zh="设备所用插件已停用。")
@@ -107,7 +109,7 @@ class HostedDevice:
         self._heard_at = 0.0
         self._listening = False
         self._window_from = 0.0
-        self._window_count = 0
+        self._window_count = self._window_memories = 0
         self._told_fault = ""
         self._told_state = False
         self._last_reading_at: datetime | None = None
@@ -207,7 +209,7 @@ class HostedDevice:
         self._child = child
         self._told_fault, self._told_state = "", False
         self._started_at = self._heard_at = self._window_from = time.monotonic()
-        self._window_count = 0
+        self._window_count = self._window_memories = 0
         try:
             child.start()
         except OSError as error:
@@ -258,6 +260,9 @@ class HostedDevice:
             self._tell(status)
             self._told_state = True
         elif "memory" in message:
+            self._window_memories += 1
+            if self._window_memories > _MEMORIES_PER_SECOND * _WINDOW:
+                raise ValueError("it remembers far more often than its session lets it")
             memory = self._memory = dict(message["memory"])
             self._pass("memory", lambda: self._sinks.memory(self.device_id, memory))
         elif "fault" in message:
@@ -288,7 +293,7 @@ class HostedDevice:
     def _floods(self) -> bool:
         now = time.monotonic()
         if now - self._window_from > _WINDOW:
-            self._window_from, self._window_count = now, 0
+            self._window_from, self._window_count, self._window_memories = now, 0, 0
         self._window_count += 1
         if self._window_count <= self._config.messages_per_second * _WINDOW:
             return False

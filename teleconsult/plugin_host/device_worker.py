@@ -17,6 +17,7 @@ from typing import Any
 from teleconsult.plugin_api import (
     Command,
     DeviceInfo,
+    DeviceReader,
     DeviceSession,
     DeviceState,
     DeviceStatus,
@@ -67,6 +68,12 @@ class NodeSession(DeviceSession):
         if future and not future.done():
             future.set_result(kept)
 
+    async def keep_memory(self) -> None:
+        """Hand over what is remembered and was not handed over yet."""
+        if self._keeping:
+            self._keeping.cancel()
+        await self._keep_memory()
+
     async def _send_reading(self, reading: Reading) -> None:
         pauses = Backoff(0.2, 5.0)
         for _ in range(KEEP_TRIES):
@@ -105,7 +112,7 @@ async def _read_device(plugin: LoadedPlugin, reader: str, session: NodeSession, 
         await session.status(DeviceState.SEARCHING)
         session.forget_commands()
         try:
-            await make(session.device, plugin.settings).run(session)
+            await _run(make(session.device, plugin.settings), session)
             sentence = LOST
         except DeviceUnavailable as lost:
             sentence = lost.sentence
@@ -115,6 +122,14 @@ async def _read_device(plugin: LoadedPlugin, reader: str, session: NodeSession, 
             pauses.reset()
         await session.status(DeviceState.SEARCHING, sentence)
         await asyncio.sleep(pauses.next())
+
+
+async def _run(reader: DeviceReader, session: NodeSession) -> None:
+    """Run the reader, and keep what it remembered last however it ends."""
+    try:
+        await reader.run(session)
+    finally:
+        await session.keep_memory()
 
 
 async def _discover(plugin: LoadedPlugin, reader: str, channel: ChildChannel, per_second: float) -> None:

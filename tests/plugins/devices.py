@@ -102,6 +102,15 @@ class Bypass(DeviceReader):
             session._channel.send({"beat": True})
 
 
+class Notes(DeviceReader):
+    """Goes round the session and has the node write to its database without end."""
+
+    async def run(self, session):
+        for count in range(200):
+            session._channel.send({"memory": {"count": count}})
+        await session.next_command()
+
+
 class Oversize(DeviceReader):
     async def run(self, session):
         session._channel.send({"status": {"device_id": self.device.device_id, "sentence": "x" * 10_000_000}})
@@ -137,6 +146,7 @@ def describe_plugin():
 @hookimpl
 def register_device_readers():
     readers = (
-        Steady, Crash, Exit, Die, Block, Lost, Away, Fast, Flood, Bypass, Oversize, Nonsense, Undeclared, Stubborn,
+        Steady, Crash, Exit, Die, Block, Lost, Away, Fast, Flood, Bypass, Notes, Oversize, Nonsense, Undeclared,
+        Stubborn,
     )  # fmt: skip
     return [ReaderType(r.__name__.lower(), r.__name__, r, ("spo2",), commands=("measure",)) for r in readers]
