@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import io
 import logging
 import os
@@ -10,6 +11,8 @@ import threading
 import time
 from typing import TextIO
 
+from teleconsult.process import LimitedLines
+
 try:
     import resource
 except ImportError:  # Windows has no such limit
@@ -17,51 +20,34 @@ except ImportError:  # Windows has no such limit
 
 MEMORY_MB = 768
 """Most memory, in MiB, that one plugin process may allocate. Beyond it, it gets MemoryError."""
-LINES_PER_SECOND = 50
-LINE_LENGTH = 2000
 
 
 class LimitedStream(io.TextIOBase):
-    """Passes on at most `LINES_PER_SECOND` lines a second, so that a plugin cannot fill the node's log."""
+    """Passes on at most 50 lines a second, so that a plugin cannot fill the node's log."""
 
     def __init__(self, out: TextIO, label: str) -> None:
         self._out = out
-        self._label = label
-        self._second = 0
-        self._lines = 0
-        self._dropped = 0
-        self._partial = ""
+        self._lines = LimitedLines(self._pass_on, label)
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
-        *lines, self._partial = (self._partial + text).split("\n")
-        self._partial = self._partial[:LINE_LENGTH]
-        for line in lines:
-            self._write_line(line)
+        self._lines.feed(text)
         return len(text)
 
     def flush(self) -> None:
         self._out.flush()
 
-    def _write_line(self, line: str) -> None:
-        second = int(time.monotonic())
-        if second != self._second:
-            if self._dropped:
-                self._out.write(f"[{self._label}] {self._dropped} lines dropped\n")
-            self._second, self._lines, self._dropped = second, 0, 0
-        self._lines += 1
-        if self._lines > LINES_PER_SECOND:
-            self._dropped += 1
-            return
-        self._out.write(f"[{self._label}] {line[:LINE_LENGTH]}\n")
+    def _pass_on(self, line: str) -> None:
+        self._out.write(line)
         self._out.flush()
 
 
 def confine(label: str) -> None:
     """Bound this process before any plugin code runs in it. `label` stands before each line it prints."""
     threading.Thread(target=_end_with_parent, args=[os.getppid()], name="parent", daemon=True).start()
+    faulthandler.enable()  # a crash in native code says where, and the node repeats it
     sys.stdout = LimitedStream(sys.stderr, label)
     sys.stderr = sys.stdout
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")

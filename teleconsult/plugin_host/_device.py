@@ -205,6 +205,7 @@ class HostedDevice:
             args=[self.device_id],
             env=plugin_environment(self._paths),
             max_line=MAX_LINE,
+            label=f"device {self.device_id}",
         )
         self._child = child
         self._told_fault, self._told_state = "", False
@@ -314,7 +315,8 @@ class HostedDevice:
         if child.line_too_long:
             self._failed("it sent a message that is too long")
         else:
-            self._failed(self._told_fault or f"its process ended by itself with status {status}")
+            said = f"; it said last: {child.said_last}" if child.said_last else ""
+            self._failed(self._told_fault or f"its process ended by itself with status {status}{said}")
 
     def _failed(self, why: str) -> None:
         log.warning("device reader failed", device_id=self.device_id, plugin=self.assignment.plugin, error=why)

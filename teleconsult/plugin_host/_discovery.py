@@ -50,6 +50,7 @@ class Discovery:
             args=[f"discovery {self._plugin}"],
             env=plugin_environment(paths),
             max_line=MAX_LINE,
+            label=f"discovery {self._plugin}",
         )
         child.start()
         child.send(

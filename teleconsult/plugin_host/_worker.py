@@ -70,6 +70,7 @@ class PluginWorker:
             args=[name],
             env=plugin_environment(paths),
             max_line=MAX_LINE,
+            label=f"plugin {name}",
         )
 
     @property
@@ -102,7 +103,9 @@ class PluginWorker:
             failed = answer["failed"]
             raise LoadFailure(PluginStatus(failed["status"]), str(failed["error"]), failed.get("schema"))
         self.kill()
-        why = "its process ended while loading" if answered else f"loading took longer than {deadline:g} s"
+        why = f"its process ended while loading{self._last_words()}"
+        if not answered:
+            why = f"loading took longer than {deadline:g} s"
         raise LoadFailure(PluginStatus.STOPPED_BY_LOAD_ERROR, why)
 
     def call(self, name: str, args: Mapping[str, Any], deadline: float) -> Any:
@@ -132,7 +135,7 @@ class PluginWorker:
             del self._waiting[number]
         answer = waiting.answer
         if answer is None:
-            raise PluginFault(f"{name}: its process ended during the call")
+            raise PluginFault(f"{name}: its process ended during the call{self._last_words()}")
         if "invalid" in answer:
             raise SettingsRefused(answer["invalid"])
         if "fault" in answer:
@@ -155,6 +158,10 @@ class PluginWorker:
             waiting.answer = message
             waiting.answered.set()
 
+    def _last_words(self) -> str:
+        said = self._child.said_last
+        return f"; it said last: {said}" if said else ""
+
     def _ended(self, status: int) -> None:
         in_call = bool(self._waiting)
         loading = not self._loading.answered.is_set()
@@ -162,5 +169,5 @@ class PluginWorker:
             waiting.answered.set()
         # Whoever waits for an answer reports the end; only an idle process's death has nobody to tell.
         if not self._expected_end and not in_call and not loading:
-            self._on_death(f"its process ended by itself with status {status}")
+            self._on_death(f"its process ended by itself with status {status}{self._last_words()}")
         self._expected_end = True

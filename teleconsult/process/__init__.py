@@ -8,6 +8,7 @@ The code is written for plain threads, so it runs unchanged under gevent's monke
 
 from teleconsult.process._aside import aside
 from teleconsult.process._child import ChildChannel, open_channel
+from teleconsult.process._lines import LimitedLines
 from teleconsult.process._parent import Backoff, ChildProcess
 
-__all__ = ["Backoff", "ChildChannel", "ChildProcess", "aside", "open_channel"]
+__all__ = ["Backoff", "ChildChannel", "ChildProcess", "LimitedLines", "aside", "open_channel"]

@@ -63,7 +63,7 @@ def test_a_reader_remembers_across_restarts(plugins, device_host, heard):
     [
         ("crash", "RuntimeError: the driver broke (devices.py:"),
         ("exit", "SystemExit: 4"),
-        ("die", "ended by itself with status 5"),
+        ("die", "ended by itself with status 5; it said last: the library gave up"),
         ("oversize", "a message that is too long"),
         ("nonsense", "sent nonsense"),
         ("undeclared", "'body_weight', which its plugin does not declare"),
