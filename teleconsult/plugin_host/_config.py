@@ -36,10 +36,14 @@ class DeviceConfig:
 
     restart_first: float = 0.5
     restart_limit: float = 60.0
+    retry_limit: float = 5.0
+    """A device that is merely away is looked for again after so long at most: somebody waits beside it."""
     beat: float = 1.0
     """How often a reader's process says that it is alive."""
+    load_deadline: float = 30.0
+    """So long until its first word: a plugin is being imported."""
     silent: float = 10.0
-    """So long without a word and it is taken for stuck and ended."""
+    """After that, so long without a word and it is taken for stuck and ended."""
     starting: int = 4
     """So many readers' processes load at the same time; the others wait for their turn."""
     well_after: float = 60.0

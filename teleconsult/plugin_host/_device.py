@@ -111,6 +111,7 @@ class HostedDevice:
         self._window_from = 0.0
         self._window_count = self._window_memories = 0
         self._told_fault = ""
+        self._heard = False
         self._told_state = False
         self._last_reading_at: datetime | None = None
 
@@ -173,8 +174,13 @@ class HostedDevice:
         now = time.monotonic()
         if not (child and child.alive) or self._listening:
             return
-        if now - self._heard_at > self._config.silent:
-            self._told_fault = f"it was not heard for {self._config.silent:g} s"
+        silence, limit = now - self._heard_at, self._config.silent
+        if not self._heard:
+            limit = self._config.load_deadline
+        if silence > limit:
+            self._told_fault = (
+                f"it was not heard for {limit:g} s" if self._heard else f"loading took longer than {limit:g} s"
+            )
             child.kill()
         elif now - self._started_at > self._config.well_after:
             self._backoff.reset()
@@ -208,7 +214,7 @@ class HostedDevice:
             label=f"device {self.device_id}",
         )
         self._child = child
-        self._told_fault, self._told_state = "", False
+        self._told_fault, self._heard, self._told_state = "", False, False
         self._started_at = self._heard_at = self._window_from = time.monotonic()
         self._window_count = self._window_memories = 0
         try:
@@ -227,14 +233,14 @@ class HostedDevice:
                     "limits": asdict(self._config.limits),
                     "beat": self._config.beat,
                     "restart_first": self._config.restart_first,
-                    "restart_limit": self._config.restart_limit,
+                    "retry_limit": self._config.retry_limit,
                 }
             }
         )
 
     def _hear(self, message: dict[str, Any]) -> None:
         self._leave_gate()
-        self._listening = True
+        self._heard = self._listening = True
         try:
             if self._floods():
                 return

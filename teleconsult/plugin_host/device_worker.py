@@ -180,7 +180,7 @@ async def _work(channel: ChildChannel) -> int:
     if "run" in first:
         device = DeviceInfo.model_validate(job["device"])
         session = NodeSession(channel, device, job["memory"], Limits(**job["limits"]))
-        work = _read_device(plugin, job["reader"], session, job["restart_first"], job["restart_limit"])
+        work = _read_device(plugin, job["reader"], session, job["restart_first"], job["retry_limit"])
     else:
         work = _discover(plugin, job["reader"], channel, job["per_second"])
     return await _supervise(channel, messages, session, asyncio.create_task(work), job["beat"])

@@ -9,6 +9,8 @@ import time
 
 from teleconsult.plugin_api import DeviceInfo, DeviceReader, DeviceUnavailable, PluginInfo, ReaderType, hookimpl
 
+time.sleep(float(os.environ.get("TEST_SLOW_IMPORT", "0")))
+
 SPO2 = {"spo2": (97, "%")}
 
 

@@ -98,6 +98,26 @@ def test_a_lost_device_is_no_fault(plugins, device_host, heard):
     assert devices.device("d-lost").restarts == 0
 
 
+def test_a_lost_device_is_looked_for_again_and_again_without_long_pauses(plugins, device_host, heard):
+    devices = device_host(plugins, restart_limit=60.0, retry_limit=0.1)
+    devices.start_device(assign("lost"))
+    heard.next(DeviceStatus, lambda s: s.sentence is not None)
+    for _ in range(10):
+        heard.next(DeviceStatus, lambda s: s.sentence is not None, timeout=2.0)
+
+
+def test_a_reader_may_take_long_to_load_but_not_for_ever(plugins, device_host, heard, monkeypatch):
+    monkeypatch.setenv("TEST_SLOW_IMPORT", "2")
+    devices = device_host(plugins, silent=1.0, beat=0.1)
+    devices.start_device(assign("steady"))
+    heard.next(DeviceStatus, lambda s: s.state == "idle")
+    assert devices.device("d-steady").restarts == 0
+    devices.close()
+    monkeypatch.setenv("TEST_SLOW_IMPORT", "60")
+    device_host(plugins, load_deadline=1.0).start_device(assign("steady"))
+    eventually(lambda: "loading took longer than 1 s" in plugins.plugin("devices").last_error, "given up")
+
+
 def test_a_fast_reader_is_slowed_and_in_the_end_stopped(plugins, device_host, heard):
     limits = Limits(readings_per_second=50, readings_in_window=150)
     devices = device_host(plugins, limits=limits)
