@@ -1,7 +1,9 @@
-"""What both sorts of plugin processes do first: bound what the plugin can print and how much memory it takes."""
+"""What both sorts of plugin processes do first: bound what the plugin can print, and how much of the machine
+it takes."""
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import io
 import logging
@@ -9,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TextIO
 
 from teleconsult.process import LimitedLines
@@ -44,9 +47,14 @@ class LimitedStream(io.TextIOBase):
         self._out.flush()
 
 
+POLITENESS = 5
+"""How much lower than the node's own a plugin's priority is: pages and calls come first."""
+
+
 def confine(label: str) -> None:
     """Bound this process before any plugin code runs in it. `label` stands before each line it prints."""
     threading.Thread(target=_end_with_parent, args=[os.getppid()], name="parent", daemon=True).start()
+    _step_back()
     faulthandler.enable()  # a crash in native code says where, and the node repeats it
     sys.stdout = LimitedStream(sys.stderr, label)
     sys.stderr = sys.stdout
@@ -55,6 +63,15 @@ def confine(label: str) -> None:
         limit = MEMORY_MB * 1024 * 1024
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+
+
+def _step_back() -> None:
+    """Lower this process's priority, and that of its session, which is what counts where Linux groups by sessions."""
+    if hasattr(os, "nice"):
+        os.nice(POLITENESS)
+    if hasattr(os, "getsid") and os.getsid(0) == os.getpid():  # else it would be somebody else's session too
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(POLITENESS))
 
 
 def _end_with_parent(parent: int) -> None:

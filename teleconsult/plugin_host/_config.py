@@ -44,6 +44,9 @@ class DeviceConfig:
     """So long until its first word: a plugin is being imported."""
     silent: float = 10.0
     """After that, so long without a word and it is taken for stuck and ended."""
+    busy_window: float = 30.0
+    busy_share: float = 0.9
+    """More than this share of one core over `busy_window` seconds is a fault: no device needs it."""
     starting: int = 4
     """So many readers' processes load at the same time; the others wait for their turn."""
     well_after: float = 60.0

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from teleconsult.domain.ids import utc_now
 from teleconsult.plugin_api import Command, DeviceInfo, DeviceState, DeviceStatus, Reading, Text, Waveform
+from teleconsult.plugin_host._busy import BusyWatch
 from teleconsult.plugin_host._config import DeviceConfig
 from teleconsult.plugin_host._gate import StartGate
 from teleconsult.plugin_host._worker import plugin_environment
@@ -113,6 +114,7 @@ class HostedDevice:
         self._told_fault = ""
         self._heard = False
         self._told_state = False
+        self._busy = BusyWatch(config.busy_window, config.busy_share)
         self._last_reading_at: datetime | None = None
 
     @property
@@ -215,6 +217,7 @@ class HostedDevice:
         )
         self._child = child
         self._told_fault, self._heard, self._told_state = "", False, False
+        self._busy = BusyWatch(self._config.busy_window, self._config.busy_share)
         self._started_at = self._heard_at = self._window_from = time.monotonic()
         self._window_count = self._window_memories = 0
         try:
@@ -272,6 +275,9 @@ class HostedDevice:
                 raise ValueError("it remembers far more often than its session lets it")
             memory = self._memory = dict(message["memory"])
             self._pass("memory", lambda: self._sinks.memory(self.device_id, memory))
+        elif "beat" in message:
+            if self._busy.too_busy(float(message.get("cpu", 0.0)), time.monotonic()):
+                self._give_up(f"it kept a core busy for {self._config.busy_window:g} s")
         elif "fault" in message:
             self._told_fault = str(message["fault"])
 

@@ -1,7 +1,7 @@
 """The process of one device: loads the plugin, runs its reader, carries what it says. Started by `DeviceHost`.
 
 Messages are JSON objects. The node sends `{"run": …}` or `{"discover": …}` first, then `{"command"}`, `{"ack"}`
-and `{"nack"}`; this process sends `{"beat"}`, `{"reading", "n"}`, `{"waveform"}`, `{"status"}`, `{"memory"}`,
+and `{"nack"}`; this process sends `{"beat", "cpu"}`, `{"reading", "n"}`, `{"waveform"}`, `{"status"}`, `{"memory"}`,
 `{"found"}` and, before it ends by a fault, `{"fault"}`.
 """
 
@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import os
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -146,7 +147,7 @@ async def _discover(plugin: LoadedPlugin, reader: str, channel: ChildChannel, pe
 
 async def _beat(channel: ChildChannel, every: float) -> None:
     while True:
-        channel.send({"beat": True})
+        channel.send({"beat": True, "cpu": time.process_time()})
         await asyncio.sleep(every)
 
 

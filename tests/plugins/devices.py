@@ -54,6 +54,14 @@ class Block(DeviceReader):
         time.sleep(3600)
 
 
+class Spin(DeviceReader):
+    """Is heard, and does nothing but keep a core busy."""
+
+    async def run(self, session):
+        while True:
+            await asyncio.sleep(0)
+
+
 class Lost(DeviceReader):
     async def run(self, session):
         raise DeviceUnavailable("Not in reach")
@@ -149,7 +157,7 @@ def describe_plugin():
 @hookimpl
 def register_device_readers():
     readers = (
-        Steady, Crash, Exit, Die, Block, Lost, Away, Fast, Flood, Bypass, Notes, Oversize, Nonsense, Undeclared,
+        Steady, Crash, Exit, Die, Block, Spin, Lost, Away, Fast, Flood, Bypass, Notes, Oversize, Nonsense, Undeclared,
         Stubborn,
     )  # fmt: skip
     return [ReaderType(r.__name__.lower(), r.__name__, r, ("spo2",), commands=("measure",)) for r in readers]

@@ -12,6 +12,7 @@ import pytest
 from teleconsult.domain.errors import InvalidInput, NotFound, Unavailable
 from teleconsult.plugin_api import DeviceInfo, DeviceState, DeviceStatus, Limits, Reading, Waveform
 from teleconsult.plugin_host import DeviceAssignment, DeviceConfig, PluginStatus
+from teleconsult.plugin_host._busy import BusyWatch
 from teleconsult.plugin_host._discovery import Discovery
 from tests.plugins import install
 from tests.unit.plugin_host.conftest import assign, eventually
@@ -86,6 +87,20 @@ def test_a_broken_reader_is_named_and_started_again_and_harms_no_other(plugins, 
     devices.command("d-steady", "measure")
     assert heard.next(Reading, lambda r: r.device_id == "d-steady")
     assert devices.device("d-steady").restarts == 0
+
+
+def test_a_reader_that_keeps_a_core_busy_steps_back_and_is_ended(plugins, device_host, heard):
+    devices = device_host(plugins, busy_window=1.0, busy_share=0.05)  # it may get little of a busy machine
+    devices.start_device(assign("spin"))
+    heard.next(DeviceStatus, lambda s: s.state == "searching")
+    assert os.getpriority(os.PRIO_PROCESS, devices.device("d-spin").pid) >= os.getpriority(os.PRIO_PROCESS, 0) + 5
+    eventually(lambda: "kept a core busy for 1 s" in plugins.plugin("devices").last_error, "the fault is shown")
+
+
+def test_a_reader_is_busy_only_over_a_whole_window():
+    watch = BusyWatch(window=30.0, share=0.9)
+    used = [(0.0, 2.0), (10.0, 12.0), (29.0, 31.0), (31.0, 31.5), (61.0, 33.0), (70.0, 42.0), (92.0, 64.0)]
+    assert [watch.too_busy(cpu, now) for now, cpu in used] == [False, False, False, True, False, False, True]
 
 
 def test_a_lost_device_is_no_fault(plugins, device_host, heard):
