@@ -13,7 +13,8 @@ class PluginRecord:
     """One plugin's row: what a person decided about it and what last went wrong.
 
     `enabled` is a person's decision. `switched_off` is the program's, after repeated faults, until a person
-    switches the plugin on again. `settings` has passed the plugin's own settings model.
+    switches the plugin on again. `settings` has passed the plugin's own settings model. `description` is what the
+    plugin told of itself when it last loaded: one that is off is still listed by its name, and can be set.
     """
 
     name: str
@@ -23,6 +24,7 @@ class PluginRecord:
     last_error: str = ""
     last_error_at: datetime | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    description: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def runs(self) -> bool:

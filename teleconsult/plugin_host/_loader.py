@@ -128,13 +128,7 @@ class LoadedPlugin:
 
 def load_plugin(name: str, settings: Mapping[str, Any]) -> LoadedPlugin:
     """Import a plugin and check it whole. Raises LoadFailure."""
-    plugin = _guarded("importing it", lambda: _import(name))
-    info = _describe(plugin)
-    if not supports(info.api_version):
-        raise LoadFailure(
-            PluginStatus.STOPPED_BY_API_VERSION,
-            f"it was written for version {info.api_version} of the plugin border; this node offers {API_VERSION}",
-        )
+    plugin, info = _import_and_describe(name)
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     try:
@@ -153,6 +147,22 @@ def load_plugin(name: str, settings: Mapping[str, Any]) -> LoadedPlugin:
     programmes = _register(manager.hook.register_followup_programmes, FollowupProgramme, settings=filled)
     routes = _register(manager.hook.register_referral_routes, ReferralRoute, settings=filled)
     return LoadedPlugin(name, manager, info, filled, arguments, readers, programmes, routes)
+
+
+def find_info(name: str) -> PluginInfo:
+    """Import a plugin and have it describe itself; none of its other hooks is called. Raises LoadFailure."""
+    return _import_and_describe(name)[1]
+
+
+def _import_and_describe(name: str) -> tuple[Any, PluginInfo]:
+    plugin = _guarded("importing it", lambda: _import(name))
+    info = _describe(plugin)
+    if not supports(info.api_version):
+        raise LoadFailure(
+            PluginStatus.STOPPED_BY_API_VERSION,
+            f"it was written for version {info.api_version} of the plugin border; this node offers {API_VERSION}",
+        )
+    return plugin, info
 
 
 def _import(name: str) -> Any:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
+from pydantic import ValidationError
 
 from teleconsult.domain.errors import N_, Conflict
 from teleconsult.domain.ids import utc_now
@@ -104,7 +105,8 @@ class HostedPlugin:
 
     def view(self) -> PluginView:
         """What an administrator is shown."""
-        known, record = self.description, self.record
+        loaded, record = self.description, self.record
+        known = loaded or self._described()
         return PluginView(
             name=self.name,
             distribution=self.found.distribution,
@@ -114,16 +116,25 @@ class HostedPlugin:
             summary=known.summary if known else None,
             kinds=_kinds(known) if known else (),
             hooks=known.hooks if known else (),
-            readers=known.readers if known else (),
-            programmes=known.programmes if known else (),
-            routes=known.routes if known else (),
-            settings=known.settings if known else record.settings,
-            settings_schema=known.settings_schema if known else self._schema,
+            readers=loaded.readers if loaded else (),
+            programmes=loaded.programmes if loaded else (),
+            routes=loaded.routes if loaded else (),
+            settings=loaded.settings if loaded and (self.enabled or not record.settings) else record.settings,
+            settings_schema=self._schema or (known.settings_schema if known else None),
             warnings=known.warnings if known else (),
             faults=record.faults,
             last_error=record.last_error,
             last_error_at=record.last_error_at,
         )
+
+    def _described(self) -> PluginDescription | None:
+        """What it told of itself when it last loaded, perhaps before the node was started."""
+        if not self.record.description:
+            return None
+        try:
+            return PluginDescription.model_validate(self.record.description)
+        except ValidationError:  # written by another version of the program
+            return None
 
     # Switching
 
@@ -294,10 +305,13 @@ class HostedPlugin:
         try:
             self.description = worker.load(self.record.settings, self._config.load_deadline)
         except LoadFailure as failure:
-            self._schema = failure.schema
-            self.description = None
+            self._schema, self.description = failure.schema, None
             self._move(failure.status, failure.error)
             return
+        self._schema = None
+        described = self.description.model_dump(mode="json", exclude={"settings"})
+        if described != self.record.description:
+            self._keep(replace(self.record, description=described))
         if not known or known.warnings != self.description.warnings:  # said once, not each time its process starts
             for warning in self.description.warnings:
                 log.warning("plugin uses what is deprecated", plugin=self.name, warning=warning.en)
@@ -311,16 +325,14 @@ class HostedPlugin:
             self._teller.start()
 
     def _check_settings(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        worker, spare = self._worker, None
-        if worker is None or not worker.alive:
-            worker = spare = PluginWorker(self.name, self._config.paths, lambda _: None)
-            worker.load({}, self._config.load_deadline)
+        worker = self._worker
+        if worker is not None and worker.alive:
+            return dict(worker.call("check_settings", {"values": dict(values)}, self._config.rule_deadline))
         try:
-            result = worker.call("check_settings", {"values": dict(values)}, self._config.rule_deadline)
-        finally:
-            if spare:
-                spare.stop()
-        return dict(result)
+            spare = PluginWorker(self.name, self._config.paths, lambda _: None)
+            return spare.check(values, self._config.load_deadline)
+        except LoadFailure as failure:
+            raise PluginFault(failure.error) from failure
 
     def _end_worker(self, *, kill: bool = False) -> None:
         worker, self._worker = self._worker, None

@@ -85,19 +85,35 @@ class PluginWorker:
 
     def load(self, settings: Mapping[str, Any], deadline: float) -> PluginDescription:
         """Start the process and load the plugin in it. Raises LoadFailure; then the process is gone."""
+        answer = self._start({"load": {"name": self._name, "settings": dict(settings)}}, deadline)
+        try:
+            return PluginDescription.model_validate(answer["loaded"])
+        except ValidationError as error:
+            self.stop()
+            raise LoadFailure(PluginStatus.STOPPED_BY_VALIDATION, str(error)) from error
+
+    def check(self, values: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+        """Have settings checked in a process that ends after it; the plugin is not loaded and need not run.
+
+        Returns them with the defaults filled in. Raises SettingsRefused, LoadFailure.
+        """
+        answer = self._start({"check": {"name": self._name, "values": dict(values)}}, deadline)
+        self.stop()
+        if "invalid" in answer:
+            raise SettingsRefused(answer["invalid"])
+        return dict(answer["result"])
+
+    def _start(self, message: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+        """Start the process, and return its answer to the first message. Raises LoadFailure."""
         try:
             self._child.start()
         except OSError as error:
             raise LoadFailure(PluginStatus.STOPPED_BY_LOAD_ERROR, f"its process did not start: {error}") from error
-        self._child.send({"load": {"name": self._name, "settings": dict(settings)}})
+        self._child.send(dict(message))
         answered = self._loading.answered.wait(deadline)
         answer = self._loading.answer
-        if answer is not None and "loaded" in answer:
-            try:
-                return PluginDescription.model_validate(answer["loaded"])
-            except ValidationError as error:
-                self.stop()
-                raise LoadFailure(PluginStatus.STOPPED_BY_VALIDATION, str(error)) from error
+        if answer is not None and "failed" not in answer:
+            return answer
         if answer is not None:
             self.stop()
             failed = answer["failed"]

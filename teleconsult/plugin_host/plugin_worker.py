@@ -2,6 +2,7 @@
 
 Messages are JSON objects. The node sends `{"load": {name, settings}}` first, then `{"id", "call", "args"}`; this
 process answers `{"loaded"}` or `{"failed"}`, then `{"id", "result"}`, `{"id", "fault"}` or `{"id", "invalid"}`.
+`{"check": {name, values}}` instead of the load is answered by `{"result"}`, `{"invalid"}` or `{"failed"}`.
 Calls are made one at a time on a thread of their own; when the node goes away the process ends at once.
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from teleconsult.plugin_api import (
     ConsultEvent,
@@ -30,7 +31,7 @@ from teleconsult.plugin_api import (
 )
 from teleconsult.plugin_host import _settings
 from teleconsult.plugin_host._child import confine
-from teleconsult.plugin_host._loader import LoadedPlugin, LoadFailure, describe_error, load_plugin
+from teleconsult.plugin_host._loader import LoadedPlugin, LoadFailure, describe_error, find_info, load_plugin
 from teleconsult.plugin_host._status import PluginStatus
 from teleconsult.process import ChildChannel, open_channel
 
@@ -102,8 +103,7 @@ def _checked(what: str, value: Any, wanted: type[Any]) -> Any:
     return value
 
 
-def _check_settings(plugin: LoadedPlugin, args: dict[str, Any]) -> dict[str, Any]:
-    model = plugin.info.settings
+def _check_settings(model: type[BaseModel] | None, args: dict[str, Any]) -> dict[str, Any]:
     if model is None:
         return {"result": {}}
     try:
@@ -116,7 +116,7 @@ def _answer(plugin: LoadedPlugin, calls: _Calls, message: dict[str, Any]) -> dic
     name, args = message["call"], message.get("args", {})
     try:
         if name == "check_settings":
-            return {"id": message["id"], **_check_settings(plugin, args)}
+            return {"id": message["id"], **_check_settings(plugin.info.settings, args)}
         return {"id": message["id"], "result": calls.by_name[name](args)}
     except BaseException as error:  # sys.exit() in a plugin ends the call, not the process
         return {"id": message["id"], "fault": describe_error(error)}
@@ -134,6 +134,8 @@ class _Server:
         """Answer one message. Runs on the plugin's thread."""
         if "load" in message:
             self._channel.send(self._load(message["load"]))
+        elif "check" in message:
+            self._channel.send(self._check(message["check"]))
         elif self._plugin and self._calls:
             self._channel.send(_answer(self._plugin, self._calls, message))
 
@@ -147,6 +149,14 @@ class _Server:
             return {"failed": {"status": PluginStatus.STOPPED_BY_VALIDATION, "error": describe_error(error)}}
         self._plugin, self._calls = plugin, _Calls(plugin)
         return {"loaded": description}
+
+    def _check(self, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return _check_settings(find_info(request["name"]).settings, request)
+        except LoadFailure as failure:
+            return {"failed": {"status": failure.status, "error": failure.error}}
+        except BaseException as error:  # a validator of the plugin's own may raise anything
+            return {"failed": {"status": PluginStatus.STOPPED_BY_VALIDATION, "error": describe_error(error)}}
 
 
 async def _serve(channel: ChildChannel) -> None:

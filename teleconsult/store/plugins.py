@@ -6,7 +6,7 @@ from teleconsult.domain.plugin_state import PluginRecord
 from teleconsult.store.engine import Store
 from teleconsult.store.tables import PluginState
 
-_FIELDS = {"name", "enabled", "switched_off", "faults", "last_error", "last_error_at", "settings"}
+_FIELDS = {"name", "enabled", "switched_off", "faults", "last_error", "last_error_at", "settings", "description"}
 
 
 class DatabasePluginState:
@@ -24,5 +24,6 @@ class DatabasePluginState:
     def save(self, record: PluginRecord) -> None:
         """Insert or replace the record with this name."""
         values = {field: getattr(record, field) for field in _FIELDS}
+        jsons = {"settings": dict(record.settings), "description": dict(record.description)}
         with self._store.write() as tx:
-            tx.session.merge(PluginState(**{**values, "settings": dict(record.settings)}))
+            tx.session.merge(PluginState(**{**values, **jsons}))

@@ -101,4 +101,6 @@ class PluginState(SQLModel, table=True):
     last_error: str = ""
     last_error_at: datetime | None = optional_instant()
     settings: dict[str, Any] = json_dict()
+    description: dict[str, Any] = json_dict()
+    """What it told of itself when it last loaded (`plugin_host.PluginDescription`)"""
     changed_at: datetime = instant()

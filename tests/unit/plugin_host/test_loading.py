@@ -140,6 +140,43 @@ def test_switching_off_is_remembered_and_on_again_works(plugin_host, store):
     assert store.get("every_hook").enabled
 
 
+@pytest.mark.parametrize("how", ["switched off by a person", "after faults"])
+def test_a_plugin_that_is_off_keeps_its_face_and_can_be_set(plugin_host, store, how):
+    host = plugin_host("every_hook", fault_limit=1)
+    if how == "after faults":
+        host.record_fault("every_hook", "the limit is too low")
+    else:
+        host.disable("every_hook")
+    again = plugin_host("every_hook")
+    view = again.plugin("every_hook")
+    assert view.status is not PluginStatus.ENABLED
+    assert view.title.in_language("zh") == "全部"
+    assert view.kinds == ("device", "followup", "referral", "panel", "events")
+    assert "limit" in view.settings_schema["properties"]
+    assert again.readers() == again.followup_programmes() == again.referral_routes() == []
+    view = again.configure("every_hook", {"limit": 9})
+    assert (view.settings["limit"], view.status.needs_a_person) == (9, how == "after faults"), "set, and still off"
+    assert again.enable("every_hook").settings == {"log": "", "limit": 9}
+
+
+def test_a_plugin_that_cannot_load_without_a_setting_is_given_it(plugin_host):
+    host = plugin_host("needs_a_setting")
+    view = host.plugin("needs_a_setting")
+    assert view.status is PluginStatus.STOPPED_BY_SETTINGS
+    with pytest.raises(SettingsRefused) as refused:
+        host.configure("needs_a_setting", {"address": ""})
+    assert list(refused.value.errors) == ["address"]
+    assert host.configure("needs_a_setting", {"address": "10.0.0.7"}).status is PluginStatus.ENABLED
+    host.disable("needs_a_setting")
+    assert host.configure("needs_a_setting", {"address": "10.0.0.8"}).settings == {"address": "10.0.0.8"}
+
+
+def test_a_description_of_another_version_of_the_program_is_left_out(plugin_host, store):
+    store.save(PluginRecord("every_hook", enabled=False, description={"title": 5}))
+    view = plugin_host("every_hook").plugin("every_hook")
+    assert (view.title.en, view.kinds) == ("every_hook", ())
+
+
 def test_two_distributions_with_one_name(tmp_path: Path):
     first, second = tmp_path / "a", tmp_path / "b"
     for folder, project in ((first, "demo-one"), (second, "demo-two")):
