@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -120,11 +120,29 @@ def set_(
 
     changes = dict(_pair(text) for text in settings)
     with _running(is_vehicle, data_dir, database_url) as (node, host):
+        view = host.plugin(name)
+        _refuse_unknown(view, changes)
         try:
-            switching.configure(node, SYSTEM, name, {**host.plugin(name).settings, **changes})
+            switching.configure(node, SYSTEM, name, {**view.settings, **changes})
         except SettingsRefused as refused:
             raise Refused("; ".join(f"{field}: {what}" for field, what in refused.errors.items())) from None
     click.echo(_("The settings are saved. A running node takes them over within seconds."))
+
+
+def _refuse_unknown(view: PluginView, changes: Mapping[str, Any]) -> None:
+    """Refuse a misspelt name, which the plugin's own model would quietly leave out."""
+    if view.settings_schema is None and view.status.value != "enabled":
+        return  # it has never been loaded: nobody knows its settings yet
+    known = {**(view.settings_schema or {}).get("properties", {}), **view.settings}
+    if unknown := sorted(changes.keys() - known.keys()):
+        raise Refused(
+            _(
+                "%(name)s has no setting %(unknown)s. It has: %(known)s.",
+                name=view.name,
+                unknown=", ".join(unknown),
+                known=", ".join(known) or "–",
+            )
+        )
 
 
 def _switch(name: str, on: bool, is_vehicle: bool, data_dir: str | None, database_url: str | None) -> None:

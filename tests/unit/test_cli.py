@@ -167,6 +167,10 @@ def test_plugins_are_listed_switched_and_set(run: Run) -> None:
     assert "Switched off" in run("plugins", "list").output
     assert "Running" in run("plugins", "enable", "vitals-simulator").output
     assert run("plugins", "set", "vitals-simulator", "seed=42").exit_code == 0
+    misspelt = run("plugins", "set", "vitals-simulator", "sede=42", "seed=43")
+    assert misspelt.exit_code != 0
+    assert "vitals-simulator has no setting sede. It has:" in misspelt.output
+    assert "seed" in misspelt.output.partition("It has:")[2]
     refused = run("plugins", "set", "vitals-simulator", "seed=many")
     assert refused.exit_code == 1
     assert refused.stderr.startswith("seed: ")
