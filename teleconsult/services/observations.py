@@ -31,6 +31,7 @@ from teleconsult.services.observation_views import (
     CLOCK,
     FINAL,
     IN_ERROR,
+    MAY_BE_OF_ANOTHER,
     NOBODY,
     PERSON_CHANGED,
     PRELIMINARY,
@@ -47,6 +48,9 @@ from teleconsult.store.tables import Consult, Observation
 CLOCK_TOLERANCE = timedelta(minutes=2)
 """How far a device's clock may be off before its time is not believed."""
 
+CUFF_TAKES = timedelta(seconds=30)
+"""A cuff measures for at least so long and stamps the end: what it measured earlier began before that."""
+
 
 @dataclass(frozen=True)
 class Begun:
@@ -59,8 +63,9 @@ def take_reading(node: Node, reading: Reading, *, device_name: str = "", begun: 
     """Keep a device's reading and announce it; a repeat is recognised by `reading_id` and changes nothing.
 
     It goes to the encounter the devices measure for now. It goes to the tray if there is none, if the device
-    `begun` to measure for another one, if it was taken before the devices measured for this one, or if the device
-    cannot tell when it was taken and nobody saw it measure: it may be a stored reading of somebody else.
+    `begun` to measure for another one, if it was taken before the devices measured for this one, if it may have begun
+    while they measured for the person before, or if the device cannot tell when it was taken and nobody saw it
+    measure: it may be a stored reading of somebody else.
     """
     actor = Actor(f"device:{reading.device_id}"[:64], device_name or reading.device_id, Role.SYSTEM)
     with node.transaction(actor) as work:
@@ -69,7 +74,7 @@ def take_reading(node: Node, reading: Reading, *, device_name: str = "", begun: 
             return reading_view(work.session, known, work.now)
         taken_at, marks = _time(reading, work.now)
         target = measuring.target(node, work.session, work.now)
-        doubt = _doubt(target, taken_at, begun)
+        doubt = _doubt(target, taken_at, begun, reading.kind)
         if doubt is None and begun is None and ReadingFlag.CLOCK_NOT_SET in reading.flags:
             doubt = WHEN_UNKNOWN
         if doubt:
@@ -149,7 +154,7 @@ def keep_continuous(
         require_vehicle(actor, encounter.vehicle_id)
         taken_at, marks = _time(reading, work.now)
         target = measuring.target(node, work.session, work.now)
-        if target is None or target.encounter_id != encounter_id or _doubt(target, taken_at, None):
+        if target is None or target.encounter_id != encounter_id or _doubt(target, taken_at):
             raise Conflict(N_("The devices do not measure for this person now. Nothing was kept."))
         values: dict[str, Any] = {
             "reading_id": reading.reading_id,
@@ -294,13 +299,22 @@ def _time(reading: Reading, now: datetime) -> tuple[datetime, list[dict[str, str
     return reading.taken_at, []
 
 
-def _doubt(target: measuring.MeasuringFor | None, taken_at: datetime, begun: Begun | None) -> str | None:
+def _doubt(
+    target: measuring.MeasuringFor | None, taken_at: datetime, begun: Begun | None = None, kind: str = ""
+) -> str | None:
+    """Why it is not certain that this is a reading of the target's person; None if it is."""
     if target is None:
         return NOBODY
     if begun is not None and begun.encounter_id != target.encounter_id:
         return PERSON_CHANGED
-    if taken_at < target.since - CLOCK_TOLERANCE:
+    tolerated = target.since - CLOCK_TOLERANCE
+    if taken_at < tolerated:
         return BEFORE
+    # A clock that is a little off is tolerated only where there is nobody else whose reading it may be.
+    unseen = begun is None and kind == "blood_pressure"
+    certain = target.since + CUFF_TAKES if unseen else target.since
+    if taken_at < certain and target.somebody_else_after(tolerated):
+        return MAY_BE_OF_ANOTHER
     return None
 
 

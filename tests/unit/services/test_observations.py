@@ -29,6 +29,10 @@ def pressure(high: float = 128, low: float = 82, *, at: datetime = NOW, **more: 
     return make_reading("cuff-1", "blood_pressure", values, taken_at=at, **more)
 
 
+def warmth(value: float = 36.6, *, at: datetime = NOW, **more: Any) -> Reading:
+    return make_reading("thermometer-1", "body_temperature", {"body_temperature": (value, "Cel")}, taken_at=at, **more)
+
+
 @pytest.fixture
 def node(vehicle: Node) -> Node:
     """The vehicle node, its clock standing at NOW."""
@@ -116,6 +120,73 @@ def test_a_stored_reading_from_before_the_encounter_is_nobodys(node: Node, encou
     assert take_reading(node, pressure(at=NOW - timedelta(minutes=1)))["encounter_id"] == encounter
     old = take_reading(node, pressure(at=NOW - timedelta(hours=9)))
     assert (old["encounter_id"], [mark["mark"] for mark in old["marks"]]) == (None, ["before_encounter"])
+
+
+class TestThePersonWasJustChanged:
+    """The devices measured for one person until NOW, and from NOW on for another."""
+
+    @pytest.fixture
+    def second(self, node: Node, encounter: str) -> str:
+        return self.change(node)
+
+    def change(self, node: Node, *, pause: timedelta = timedelta(0)) -> str:
+        node.clock = lambda: NOW + pause
+        view = encounters.start_encounter(node, World.doctor, another_patient(node))
+        encounters.open_encounter_page(node, World.doctor, view.id)
+        node.clock = lambda: NOW + pause + timedelta(minutes=5)
+        return view.id
+
+    @pytest.mark.parametrize(("seconds", "to_the_tray"), [(-119, True), (-1, True), (0, False), (1, False)])
+    def test_what_was_taken_before_is_not_the_next_ones(
+        self, node: Node, second: str, seconds: int, to_the_tray: bool
+    ) -> None:
+        taken = warmth(at=NOW + timedelta(seconds=seconds))
+        shown = take_reading(node, taken)
+        assert (shown["encounter_id"], [mark["mark"] for mark in shown["marks"]]) == (
+            (None, ["may_be_of_another"]) if to_the_tray else (second, [])
+        )
+
+    @pytest.mark.parametrize(
+        ("seconds", "seen", "to_the_tray"), [(0, False, True), (29, False, True), (30, False, False), (0, True, False)]
+    )
+    def test_a_cuff_that_nobody_saw_measuring_began_earlier_than_its_time(
+        self, node: Node, second: str, seconds: int, seen: bool, to_the_tray: bool
+    ) -> None:
+        begun = Begun(second) if seen else None
+        shown = take_reading(node, pressure(at=NOW + timedelta(seconds=seconds)), begun=begun)
+        assert shown["encounter_id"] == (None if to_the_tray else second)
+
+    @pytest.mark.parametrize(("minutes", "to_the_tray"), [(1, True), (3, False)])
+    def test_a_pause_between_the_two_counts(self, node: Node, encounter: str, minutes: int, to_the_tray: bool) -> None:
+        encounters.finish_encounter(node, World.doctor, encounter)
+        pause = timedelta(minutes=minutes)
+        second = self.change(node, pause=pause)
+        shown = take_reading(node, warmth(at=NOW + pause - timedelta(seconds=20)))
+        assert shown["encounter_id"] == (None if to_the_tray else second)
+
+    def test_back_to_the_first_one_is_a_change_too(self, node: Node, encounter: str, second: str) -> None:
+        node.clock = lambda: NOW + timedelta(seconds=40)
+        encounters.measure_for(node, World.doctor, encounter)
+        node.clock = lambda: NOW + timedelta(minutes=5)
+        assert take_reading(node, warmth(at=NOW + timedelta(seconds=20)))["encounter_id"] is None
+        assert take_reading(node, warmth(at=NOW + timedelta(seconds=50)))["encounter_id"] == encounter
+
+    def test_asking_for_the_same_person_again_is_no_change(self, node: Node, second: str) -> None:
+        node.clock = lambda: NOW + timedelta(minutes=4)
+        encounters.measure_for(node, World.doctor, second)
+        node.clock = lambda: NOW + timedelta(minutes=5)
+        assert take_reading(node, pressure(at=NOW + timedelta(minutes=3)))["encounter_id"] == second
+
+    def test_a_second_encounter_of_the_same_person_is_no_other_person(self, node: Node, encounter: str) -> None:
+        encounters.finish_encounter(node, World.doctor, encounter)
+        view = encounters.start_encounter(node, World.doctor, World.patient_id)
+        encounters.open_encounter_page(node, World.doctor, view.id)
+        assert take_reading(node, pressure(at=NOW))["encounter_id"] == view.id
+
+    def test_an_encounter_left_open_yesterday_ended_with_its_day(self, node: Node, encounter: str) -> None:
+        second = self.change(node, pause=timedelta(days=1))
+        taken = warmth(at=NOW + timedelta(days=1) - timedelta(seconds=20))
+        assert take_reading(node, taken)["encounter_id"] == second
 
 
 def test_a_time_that_has_not_come_is_replaced_and_said(node: Node, encounter: str) -> None:
