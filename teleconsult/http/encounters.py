@@ -157,6 +157,16 @@ def take_streamed(encounter_id: str) -> Response:
     return jsonify(ok=True, reading=view)
 
 
+@bp.post("/encounters/<encounter_id>/put-on")
+@allow(Role.VEHICLE_DOCTOR)
+def put_on(encounter_id: str) -> Response:
+    """Say that a device that streams is on this person now: JSON {device_id}."""
+    data = request.get_json()
+    device_id = str(data.get("device_id", "")) if isinstance(data, dict) else ""
+    devices.put_on(current_node(), current_actor(), encounter_id, device_id)
+    return jsonify(ok=True)
+
+
 @bp.post("/readings/<observation_id>/<any(accept, again, error, place):step>")
 @allow(Role.VEHICLE_DOCTOR)
 def change(observation_id: str, step: str) -> Response:

@@ -1,15 +1,16 @@
 """Takes what this vehicle's devices say to the right place, from the threads they are read on.
 
 A finished measurement is kept (`observations.take_reading`). A value out of a stream (an oximeter left on the
-finger) and a waveform are shown to those who watch; the value is kept only if a person takes it. Which devices
-there are, and what people ask of them, is `services.devices`.
+finger) and a waveform are shown to those who watch; the value is kept only if a person takes it. While the finger
+may still be the person's before (`services.wearing`), neither is shown, and the page says why. Which devices there
+are, and what people ask of them, is `services.devices`.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
 
@@ -22,6 +23,7 @@ from teleconsult.plugin_api import DeviceInfo, DeviceState, DeviceStatus, Readin
 from teleconsult.services import measuring, observations
 from teleconsult.services.node import Node
 from teleconsult.services.observation_views import short_view
+from teleconsult.services.wearing import Beginning, Wearing
 from teleconsult.store.tables import DeviceAssignment, Observation
 
 FRESH_SECONDS = 10.0
@@ -49,11 +51,22 @@ STATE_NAMES = {
 class _Audience:
     """Whom the devices measure for now, and who watches."""
 
-    encounter_id: str
+    target: measuring.MeasuringFor
     patient: dict[str, Any]
     topics: tuple[str, ...]
     wave_topics: tuple[str, ...]
     """Waveforms go to consults only while these can be called: before that nobody's page draws them."""
+
+    @property
+    def encounter_id(self) -> str:
+        """The encounter the devices measure for."""
+        return self.target.encounter_id
+
+    def owns(self, beginning: Beginning) -> bool:
+        """Whether what began so is of this person: begun for them, or for nobody when there was nobody else."""
+        if beginning.patient is None:
+            return not self.target.somebody_else_after(beginning.at - observations.CLOCK_TOLERANCE)
+        return bool(beginning.patient["id"] == self.patient["id"])
 
 
 @dataclass
@@ -62,12 +75,15 @@ class _Memory:
 
     assignment_id: str = ""
     name: str = ""
-    begun: observations.Begun | None = None
+    begun: Beginning | None = None
     """For whom the running measurement began; None while none runs."""
+    wearing: Wearing = field(default_factory=Wearing)
     test_until: float = 0.0
     fresh: Reading | None = None
     fresh_at: float = 0.0
     fresh_for: str | None = None
+    held_from: str | None = None
+    """The encounter that streamed values are not shown to, as they may be of the person before."""
 
 
 class DeviceDesk:
@@ -92,18 +108,24 @@ class DeviceDesk:
             return
         with self._lock:
             memory = self._memory(reading.device_id)
-            testing, begun = memory.test_until > monotonic(), memory.begun
+            testing, began = memory.test_until > monotonic(), memory.begun
             memory.test_until = 0.0
         if testing:
             shown = short_view(_passing(self._node, reading, None))
             self._node.bus.publish("node", "device:tested", {"device_id": reading.device_id, "reading": shown})
             return
+        begun = observations.Begun(began.encounter_id) if began else None
         observations.take_reading(self._node, reading, device_name=memory.name, begun=begun)
 
     def on_waveform(self, waveform: Waveform) -> None:
         """Show a run of samples to those who watch the person measured. Not kept."""
         audience = self._watching()
         if audience is None:
+            return
+        with self._lock:
+            memory = self._memory(waveform.device_id)
+            beginning = memory.wearing.on or memory.begun
+        if beginning is not None and not audience.owns(beginning):
             return
         kind = measurement.WAVEFORMS[waveform.kind]
         data = {
@@ -125,8 +147,9 @@ class DeviceDesk:
         audience = self._watching()
         with self._lock:
             memory = self._memory(status.device_id)
+            memory.wearing.tell(status.state)
             if status.state is DeviceState.MEASURING:
-                memory.begun = memory.begun or observations.Begun(audience.encounter_id if audience else None)
+                memory.begun = memory.begun or self._beginning(audience)
             elif memory.begun is not None:
                 memory.begun, memory.test_until = None, 0.0
             data = {
@@ -181,10 +204,23 @@ class DeviceDesk:
         """The device's streamed value, if it is fresh and of this encounter's person. Raises Conflict."""
         with self._lock:
             memory = self._memory(device_id)
-            is_fresh = monotonic() - memory.fresh_at <= FRESH_SECONDS
-            if memory.fresh is not None and is_fresh and memory.fresh_for == encounter_id:
-                return memory.fresh
+            if monotonic() - memory.fresh_at <= FRESH_SECONDS:
+                if memory.fresh is not None and memory.fresh_for == encounter_id:
+                    return memory.fresh
+                if memory.held_from == encounter_id:
+                    raise Conflict(
+                        N_("%(device)s may still be on the person before. Take it off and put it on again."),
+                        device=memory.name,
+                    )
         raise Conflict(N_("The device gives no value of this person now. Nothing was kept."))
+
+    def put_on(self, device_id: str, encounter_id: str) -> None:
+        """A person says that the device is on this encounter's person. Raises Conflict if another is measured for."""
+        audience = self._watching()
+        if audience is None or audience.encounter_id != encounter_id:
+            raise Conflict(N_("The devices do not measure for this person now. Nothing was kept."))
+        with self._lock:
+            self._memory(device_id).wearing.put_on(self._beginning(audience))
 
     def found(self) -> dict[tuple[str, str, str], DeviceInfo]:
         """What searches have found since the start, by (plugin, reader, device id)."""
@@ -199,20 +235,37 @@ class DeviceDesk:
         with self._lock:
             memory = self._memory(reading.device_id)
             memory.fresh, memory.fresh_at = reading, monotonic()
-            memory.fresh_for = audience.encounter_id if audience else None
+            on = memory.wearing.value(memory.fresh_at, memory.begun or self._beginning(audience))
+            is_theirs = audience is not None and audience.owns(on)
+            if audience is not None and is_theirs and on.patient is None:
+                memory.wearing.put_on(replace(on, encounter_id=audience.encounter_id, patient=audience.patient))
+            memory.fresh_for = audience.encounter_id if audience and is_theirs else None
+            memory.held_from = audience.encounter_id if audience and not is_theirs else None
         if audience is None:
             return
-        shown = {
-            **short_view(_passing(self._node, reading, audience.patient["age"])),
-            "status": "streaming",
+        about = {
+            "kind": reading.kind,
             "patient": audience.patient,
             "patient_id": audience.patient["id"],
             "encounter_id": audience.encounter_id,
             "device_id": reading.device_id,
             "device": memory.name,
         }
+        if not is_theirs:
+            self._node.bus.publish(f"encounter:{audience.encounter_id}", "stream:held", {**about, "on": on.patient})
+            return
+        shown = {
+            **short_view(_passing(self._node, reading, audience.patient["age"])),
+            "status": "streaming",
+            **about,
+        }
         for topic in audience.topics:
             self._node.bus.publish(topic, "streaming", shown)
+
+    def _beginning(self, audience: _Audience | None) -> Beginning:
+        if audience is None:
+            return Beginning(None, None, self._node.clock())
+        return Beginning(audience.encounter_id, audience.patient, self._node.clock())
 
     def _watching(self) -> _Audience | None:
         """Asked several times a second by each stream, so it is remembered until something changes."""
@@ -228,7 +281,7 @@ class DeviceDesk:
                 consults = observations.open_consults(session, target.encounter_id)
             here = f"encounter:{target.encounter_id}"
             audience = _Audience(
-                encounter_id=target.encounter_id,
+                target=target,
                 patient=measuring.patient_words(person),
                 topics=(here, *(f"consult:{identity}" for identity in consults)),
                 wave_topics=(here, *(f"consult:{i}" for i, state in consults.items() if state in CALLABLE)),

@@ -216,6 +216,24 @@ def take_streamed(node: Node, actor: Actor, encounter_id: str, device_id: str) -
     return observations.keep_continuous(node, actor, encounter_id, reading, device_name=row.name if row else device_id)
 
 
+def put_on(node: Node, actor: Actor, encounter_id: str, device_id: str) -> None:
+    """A person says that a device that streams is on the person of this encounter now. Audited.
+
+    Needed where it cannot be seen: a device that does not notice being taken off. Raises Conflict if the devices do
+    not measure for this encounter.
+    """
+    require_role(actor, Role.VEHICLE_DOCTOR)
+    _host, desk = _running(node)
+    with node.transaction(actor) as work:
+        encounter = encounters.current_encounter(work.session, encounter_id)
+        require_vehicle(actor, encounter.vehicle_id)
+        row = _by_device(work.session, device_id)
+        if row is None:
+            raise NotFound(N_("This device no longer belongs to the vehicle."))
+        desk.put_on(device_id, encounter_id)
+        work.audit("update", "device", row.id, patient_id=encounter.patient_id, detail=f"put on: {row.name}")
+
+
 def _running(node: Node) -> tuple[DeviceHost, DeviceDesk]:
     if node.devices is None or node.desk is None:
         raise Unavailable(N_("No devices are read on this machine."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,6 +63,13 @@ def pressure(sequence: int = 1) -> Reading:
 def saturation(value: int = 97) -> Reading:
     values = {"spo2": (value, "%"), "pulse_rate": (70, "/min")}
     return make_reading("oxi", "spo2", values, taken_at=NOW, sequence=value, continuous=True)
+
+
+def pulse_wave() -> Waveform:
+    return Waveform(
+        device_id="oxi", kind="plethysmogram", rate_hz=75, first_index=30, first_at=NOW,
+        samples=(0.1, 0.2), unit="1",
+    )  # fmt: skip
 
 
 def kept(node: Node) -> list[Observation]:
@@ -127,22 +135,112 @@ def test_a_streamed_value_grows_old(watched: Watched, monkeypatch: pytest.Monkey
         watched.desk.fresh("oxi", encounter)
 
 
-def test_the_stream_follows_the_person_at_once(watched: Watched) -> None:
-    first = watched.see(World.patient_id)
-    watched.desk.on_reading(saturation())
-    second = watched.see(another_patient(watched.node))
-    watched.desk.on_reading(saturation(98))
-    assert [topic for topic, _ in watched.heard("streaming")] == [f"encounter:{first}", f"encounter:{second}"]
-    encounters.finish_encounter(watched.node, World.doctor, second)
-    watched.desk.on_reading(saturation(96))
-    assert len(watched.heard("streaming")) == 2, "nobody is measured any more"
+class TestOnWhom:
+    """An oximeter that stays on the finger does not follow the page to the next person."""
+
+    @pytest.fixture
+    def passing(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+        """Lets time pass."""
+        now = [1000.0]
+        monkeypatch.setattr(device_desk, "monotonic", lambda: now[0])
+
+        def pass_by(seconds: float) -> None:
+            now[0] += seconds
+
+        return pass_by
+
+    def begin(self, watched: Watched) -> tuple[str, str]:
+        """The stream began on the first person's finger, and the second one's page was opened."""
+        first = watched.see(World.patient_id)
+        watched.state("oxi", DeviceState.MEASURING)
+        watched.desk.on_reading(saturation())
+        return first, watched.see(another_patient(watched.node))
+
+    def test_its_values_are_held_and_the_page_says_whose_finger_it_is(self, watched: Watched) -> None:
+        first, second = self.begin(watched)
+        watched.desk.on_reading(saturation(88))
+        watched.desk.on_waveform(pulse_wave())
+        assert [topic for topic, _ in watched.heard("streaming")] == [f"encounter:{first}"]
+        assert watched.heard("waveform") == []
+        ((topic, held),) = watched.heard("stream:held")
+        assert (topic, held["on"]["name"], held["patient"]["name"]) == (f"encounter:{second}", "张秀英", "李大山")
+        assert "text" not in held
+        with pytest.raises(Conflict, match="Take it off"):
+            watched.desk.fresh("oxi", second)
+
+    @pytest.mark.parametrize("state", [DeviceState.IDLE, DeviceState.FAILED])
+    def test_taken_off_and_put_on_again_it_is_the_next_ones(
+        self, watched: Watched, passing: Callable[[float], None], state: DeviceState
+    ) -> None:
+        _first, second = self.begin(watched)
+        passing(1)
+        watched.state("oxi", state)
+        passing(4)
+        watched.state("oxi", DeviceState.MEASURING)
+        watched.desk.on_reading(saturation(98))
+        assert watched.heard("streaming")[-1][0] == f"encounter:{second}"
+        assert watched.desk.fresh("oxi", second).value("spo2") == 98
+
+    def test_a_word_in_the_middle_of_the_stream_is_no_other_finger(
+        self, watched: Watched, passing: Callable[[float], None]
+    ) -> None:
+        _first, second = self.begin(watched)
+        for state in (DeviceState.FAILED, DeviceState.IDLE, DeviceState.MEASURING):
+            watched.state("oxi", state)
+        passing(1)
+        watched.desk.on_reading(saturation(88))
+        with pytest.raises(Conflict):
+            watched.desk.fresh("oxi", second)
+
+    def test_a_lost_link_is_no_other_finger(self, watched: Watched, passing: Callable[[float], None]) -> None:
+        _first, second = self.begin(watched)
+        for state in (DeviceState.SEARCHING, DeviceState.CONNECTED, DeviceState.IDLE, DeviceState.MEASURING):
+            passing(5)
+            watched.state("oxi", state)
+        watched.desk.on_reading(saturation(88))
+        with pytest.raises(Conflict):
+            watched.desk.fresh("oxi", second)
+
+    def test_a_person_may_say_whose_it_is_now(self, watched: Watched) -> None:
+        first, second = self.begin(watched)
+        with pytest.raises(Conflict, match="do not measure"):
+            watched.desk.put_on("oxi", first)
+        watched.desk.put_on("oxi", second)
+        watched.desk.on_reading(saturation(98))
+        assert watched.desk.fresh("oxi", second).value("spo2") == 98
+
+    def test_back_at_the_first_page_it_is_the_first_ones_still(self, watched: Watched) -> None:
+        first, _second = self.begin(watched)
+        encounters.measure_for(watched.node, World.doctor, first)
+        watched.desk.on_reading(saturation(96))
+        assert watched.desk.fresh("oxi", first).value("spo2") == 96
+
+    def test_put_on_before_anybody_was_seen_it_is_the_first_ones_and_stays_theirs(self, watched: Watched) -> None:
+        watched.state("oxi", DeviceState.MEASURING)
+        watched.desk.on_reading(saturation())
+        first = watched.see(World.patient_id)
+        watched.desk.on_reading(saturation(96))
+        assert watched.heard("streaming")[-1][0] == f"encounter:{first}"
+        encounters.finish_encounter(watched.node, World.doctor, first)
+        watched.desk.on_reading(saturation(95))
+        second = watched.see(another_patient(watched.node))
+        watched.desk.on_reading(saturation(94))
+        assert len(watched.heard("streaming")) == 1
+        with pytest.raises(Conflict):
+            watched.desk.fresh("oxi", second)
+
+    def test_put_on_between_two_people_it_is_in_doubt(self, watched: Watched) -> None:
+        first = watched.see(World.patient_id)
+        encounters.finish_encounter(watched.node, World.doctor, first)
+        watched.desk.on_reading(saturation())
+        watched.see(another_patient(watched.node))
+        watched.desk.on_reading(saturation(94))
+        ((_topic, held),) = watched.heard("stream:held")
+        assert held["on"] is None
 
 
 def test_a_waveform_goes_to_those_who_watch(watched: Watched) -> None:
-    wave = Waveform(
-        device_id="oxi", kind="plethysmogram", rate_hz=75, first_index=30, first_at=NOW,
-        samples=(0.1, 0.2), unit="1",
-    )  # fmt: skip
+    wave = pulse_wave()
     watched.desk.on_waveform(wave)
     assert watched.heard("waveform") == []
     encounter = watched.see(World.patient_id)

@@ -7,15 +7,14 @@ import { all, byId, find, status } from "../lib/dom.js";
 import { Draft, readForm } from "../lib/draft.js";
 import { t } from "../lib/i18n.js";
 import { watch } from "../lib/socket.js";
-import { addTile, makeTile, showReading } from "../lib/tile.js";
+import { addTile, showReading } from "../lib/tile.js";
 import { toast } from "../lib/toast.js";
 import { WaveBoard } from "../lib/waves.js";
 import { startNotes } from "./notes.js";
 import { label, toTile } from "./reading.js";
+import { Streams } from "./streams.js";
 
 /** @typedef {import("./reading.js").ReadingView} ReadingView */
-
-const STREAM_SILENT_MS = 5000;
 
 const page = byId("encounter");
 const encounterId = page.dataset.encounter ?? "";
@@ -23,11 +22,8 @@ const patientName = page.dataset.patient ?? "";
 const tiles = byId("tiles");
 const waiting = byId("waiting");
 const readings = byId("readings");
-const streams = byId("streams");
 const waves = new WaveBoard(byId("waves"), page.dataset.patientId ?? null);
-
-/** @type {Map<string, { tile: HTMLElement, silent: number }>} */
-const streaming = new Map();
+const streams = new Streams(byId("streams"), encounterId);
 
 /** @param {unknown} problem */
 function say(problem) {
@@ -92,37 +88,20 @@ function show(view) {
   announce(t("New reading: %(label)s %(value)s", { label: label(view), value: view.text }));
 }
 
-/** @param {ReadingView} view */
-function showStream(view) {
-  if (view.encounter_id !== encounterId) return;
-  const device = view.device_id ?? "";
-  const shown = { ...toTile(view), id: `stream:${device}` };
-  const known = streaming.get(device);
-  const tile = known?.tile ?? makeTile(shown);
-  if (known) {
-    clearTimeout(known.silent);
-    showReading(tile, shown);
-  } else {
-    document.getElementById("no-readings")?.remove();
-    streams.append(tile);
-  }
-  const again = find("[data-again]", tile);
-  if (again) again.hidden = true;
-  const silent = window.setTimeout(() => {
-    tile.remove();
-    streaming.delete(device);
-  }, STREAM_SILENT_MS);
-  streaming.set(device, { tile, silent });
-}
-
 function startTiles() {
   document.addEventListener("click", async (event) => {
-    const button = event.target instanceof Element ? event.target.closest("[data-accept], [data-again]") : null;
+    const button = event.target instanceof Element ? event.target.closest("[data-accept], [data-again], [data-put-on]") : null;
     if (!(button instanceof HTMLElement)) return;
     const id = button.dataset.accept ?? button.dataset.again ?? "";
-    if (!id) return;
+    const worn = button.dataset.putOn;
+    if (!id && !worn) return;
     setBusy(button);
     try {
+      if (worn) {
+        await postJson(`/encounters/${encounterId}/put-on`, { device_id: worn });
+        streams.release(worn);
+        return;
+      }
       if (id.startsWith("stream:")) {
         show((await postJson(`/encounters/${encounterId}/streamed`, { device_id: id.slice(7) })).reading);
         return;
@@ -195,8 +174,7 @@ function showMeasuring(target) {
     ? t("The devices measure for %(name)s, %(age)s now. Readings do not come here.", target.patient)
     : t("The devices measure for nobody now. Readings wait in the tray.");
   if (!mine && sentence.textContent !== known) {
-    for (const one of streaming.values()) one.tile.remove();
-    streaming.clear();
+    streams.clear();
     waves.clear();
     announce(sentence.textContent, { urgent: true });
   }
@@ -259,7 +237,8 @@ startEntry();
 startNotes(page, goTo);
 watch(`encounter:${encounterId}`, {
   reading: show,
-  streaming: showStream,
+  streaming: (view) => streams.show(view),
+  "stream:held": (held) => streams.hold(held),
   waveform: (wave) => waves.add(wave),
   joined: catchUp,
 });

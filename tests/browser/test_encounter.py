@@ -1,0 +1,66 @@
+"""The encounter page with two people being seen on one vehicle: whose reading is it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from teleconsult.services import encounters
+from teleconsult.services.node import Node
+from tests.browser.media_page import FLAGS
+from tests.browser.person import TABLET, Person
+from tests.support.people import another_patient
+from tests.support.served import ENCOUNTER, TwoNodes
+from tests.support.world import PASSWORD, World
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+SECOND: list[str] = []
+
+
+def see_another(node: Node) -> None:
+    """On the vehicle a second person's encounter is open."""
+    if not node.is_hub:
+        other = another_patient(node, "李大山", date(1990, 5, 1))
+        SECOND[:] = [encounters.start_encounter(node, World.doctor, other).id]
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
+    served = TwoNodes(tmp_path_factory.mktemp("encounter"), see_another)
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def doctor(nodes: TwoNodes, browser: Browser) -> Person:
+    return Person(browser, nodes.vehicle.address, "doctor", TABLET, PASSWORD)
+
+
+def test_an_oximeter_left_on_the_finger_gives_the_next_person_no_value(doctor: Person) -> None:
+    page = doctor.page
+    doctor.go(f"/encounters/{ENCOUNTER}?step=vitals")
+    page.locator("#streams .tile").wait_for()
+    doctor.go(f"/encounters/{SECOND[0]}?step=vitals")
+    held = page.locator("#streams [data-held]")
+    held.wait_for()
+    assert "血氧仪仍戴在张秀英（76 岁）身上" in held.inner_text()
+    assert page.locator("#streams .tile").count() == 0
+    held.get_by_role("button", name="已戴在李大山身上").click()
+    tile = page.locator("#streams .tile")
+    tile.wait_for()
+    assert held.count() == 0
+    tile.get_by_role("button", name="采纳").click()
+    page.locator("#tiles .tile-final[data-kind=spo2]").wait_for()
+    assert doctor.errors == []
