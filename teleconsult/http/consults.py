@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from teleconsult.domain.roles import Role
 from teleconsult.http import consult_words as words
 from teleconsult.http.errors import carried_sentence, sentence_of
 from teleconsult.http.forms import Faults, submit
-from teleconsult.http.reading_tiles import tile, tile_label, unit, vital
+from teleconsult.http.reading_tiles import moment, tile, tile_label, unit, vital
 from teleconsult.http.security import allow, current_actor, current_node, wants_json
 from teleconsult.services import consults
 from teleconsult.services.attachments import KINDS
@@ -145,8 +144,7 @@ def _ask_page(encounter_id: str, typed: dict[str, Any] | None = None, faults: Fa
         "how": "oral",
     }
     readings = [
-        (r["id"], f"{tile_label(r)} {r['text']} {unit(r['unit'])}", words.clock(datetime.fromisoformat(r["taken_at"])))
-        for r in page.readings
+        (r["id"], f"{tile_label(r)} {r['text']} {unit(r['unit'])}", moment(r["taken_at"])) for r in page.readings
     ]
     return render_template(
         "consult/ask.html",

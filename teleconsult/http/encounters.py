@@ -196,7 +196,7 @@ def unassigned() -> str:
     node, actor = current_node(), current_actor()
     return render_template(
         "vehicle/unassigned.html",
-        tray=[(view, tile(view), day(view["taken_at"])) for view in observations.unassigned(node, actor)],
+        tray=[tile(view) for view in observations.unassigned(node, actor)],
         encounters=encounters.being_seen(node, actor),
     )
 

@@ -8,6 +8,9 @@ from typing import Any
 from flask_babel import format_datetime
 from flask_babel import gettext as _
 
+from teleconsult.domain.people import site_today
+from teleconsult.http.security import current_node
+
 PULSE_BESIDE = ("blood_pressure", "spo2")
 """Kinds whose tile shows the pulse that came with the value."""
 
@@ -21,7 +24,7 @@ def tile(view: dict[str, Any]) -> dict[str, Any]:
         "label": tile_label(view),
         "value": view["text"],
         "unit": unit(view["unit"]),
-        "time": clock(view["taken_at"]),
+        "time": moment(view["taken_at"]),
         "status": view["status"] if view["status"] != "entered-in-error" else "cancelled",
         "level": "danger" if "danger" in levels else "warning" if "warning" in levels else "",
         "extra": _extra(view),
@@ -84,6 +87,12 @@ def unit(symbol: str) -> str:
 def clock(iso: str) -> str:
     """14:05 at the site."""
     return str(format_datetime(datetime.fromisoformat(iso), "HH:mm"))
+
+
+def moment(iso: str) -> str:
+    """14:05 today, 2026-11-23 14:05 on another day: an old value must not look like one of now."""
+    now = current_node().clock()
+    return clock(iso) if site_today(datetime.fromisoformat(iso)) == site_today(now) else f"{day(iso)} {clock(iso)}"
 
 
 def day(iso: str | datetime) -> str:

@@ -51,6 +51,9 @@ CLOCK_TOLERANCE = timedelta(minutes=2)
 CUFF_TAKES = timedelta(seconds=30)
 """A cuff measures for at least so long and stamps the end: what it measured earlier began before that."""
 
+_STAY_WHEN_PLACED = (CLOCK, WHEN_UNKNOWN, PERSON_CHANGED, MAY_BE_OF_ANOTHER)
+"""What is odd about a reading whoever it is of. Why it came to the tray otherwise is settled by placing it."""
+
 
 @dataclass(frozen=True)
 class Begun:
@@ -201,7 +204,9 @@ def place_unassigned(node: Node, actor: Actor, observation_id: str, encounter_id
         if row.encounter_id is not None or row.status != PRELIMINARY:
             raise Conflict(N_("Somebody has already dealt with this reading."))
         values: dict[str, Any] = {"patient_id": encounter.patient_id, "encounter_id": encounter_id}
-        kept = [m for m in row.marks if "code" not in m and m["mark"] in (CLOCK, BEFORE)]
+        kept = [m for m in row.marks if "code" not in m and m["mark"] in _STAY_WHEN_PLACED]
+        if row.taken_at < encounter.started_at:
+            kept.append({"mark": BEFORE})
         measured = {"kind": row.kind, "components": row.components, **values}
         values["marks"] = [*_value_marks(work, measured), *kept]
         new = new_version(work.session, Observation, values, author=actor, node_id=node.node_id, corrects=row)

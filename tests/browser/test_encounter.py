@@ -55,7 +55,7 @@ def test_an_oximeter_left_on_the_finger_gives_the_next_person_no_value(doctor: P
     doctor.go(f"/encounters/{SECOND[0]}?step=vitals")
     held = page.locator("#streams [data-held]")
     held.wait_for()
-    assert "血氧仪仍戴在张秀英（76 岁）身上" in held.inner_text()
+    assert "血氧仪仍戴在张秀英（76岁）身上" in held.inner_text()
     assert page.locator("#streams .tile").count() == 0
     held.get_by_role("button", name="已戴在李大山身上").click()
     tile = page.locator("#streams .tile")

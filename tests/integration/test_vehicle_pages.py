@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +159,23 @@ def test_the_tray_is_emptied_by_a_person(vehicle: Node, doctor: FlaskClient) -> 
     assert answer.status_code == 302
     assert "The tray is empty" in doctor.get("/unassigned").text
     assert "38.2" in doctor.get(url).text
+
+
+def test_a_reading_of_another_day_says_which(vehicle: Node, doctor: FlaskClient) -> None:
+    for day, value in ((21, 38.2), (0, 36.9)):
+        values = {"body_temperature": (value, "Cel")}
+        taken = make_reading("t", "body_temperature", values, taken_at=NOW - timedelta(days=day))
+        observations.take_reading(vehicle, taken, device_name="耳温计")
+    url = begin(doctor)
+    for page in ("/unassigned", url):
+        text = doctor.get(page).text
+        assert "2026-11-03 10:00" in text
+        assert "2026-11-24 10:00 · 耳温计" not in text, "today has no date"
+    old = next(view for view in observations.unassigned(vehicle, World.doctor) if view["text"] == "38.2")
+    post(doctor, f"/readings/{old['id']}/place", encounter_id=url.rsplit("/", 1)[1])
+    placed = doctor.get(url).text
+    assert '<time class="tile-time" data-slot="time">2026-11-03 10:00</time>' in placed
+    assert "Taken before this encounter was opened" in placed
 
 
 def test_a_page_in_the_background_takes_no_readings_when_its_connection_comes_back(

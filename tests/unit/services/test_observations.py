@@ -24,7 +24,7 @@ from tests.support.world import World
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 
 
-def pressure(high: float = 128, low: float = 82, *, at: datetime = NOW, **more: Any) -> Reading:
+def pressure(high: float = 128, low: float = 82, *, at: datetime | None = NOW, **more: Any) -> Reading:
     values = {"systolic": (high, "mm[Hg]"), "diastolic": (low, "mm[Hg]")}
     return make_reading("cuff-1", "blood_pressure", values, taken_at=at, **more)
 
@@ -276,6 +276,28 @@ class TestTray:
         assert (placed["patient"]["name"], placed["status"], placed["marks"]) == ("小明", "preliminary", [])
         assert ("node", "unassigned:changed", {"count": 0}) in events
         assert observations.unassigned(node, World.doctor) == []
+
+    @pytest.mark.parametrize(
+        ("before", "marks"),
+        [(timedelta(days=21), ["before_encounter"]), (timedelta(seconds=1), ["before_encounter"]), (timedelta(0), [])],
+    )
+    def test_placed_it_says_whether_it_is_older_than_the_encounter(
+        self, node: Node, before: timedelta, marks: list[str]
+    ) -> None:
+        shown = take_reading(node, pressure(at=NOW - before))
+        view = encounters.start_encounter(node, World.doctor, World.patient_id)
+        placed = observations.place_unassigned(node, World.doctor, shown["id"], view.id)
+        assert [mark["mark"] for mark in placed["marks"]] == marks
+
+    def test_placed_it_still_says_what_was_odd_about_it(self, node: Node, encounter: str) -> None:
+        undated = pressure(at=None, sequence=1, flags=(ReadingFlag.CLOCK_NOT_SET,))
+        for reading, begun, mark in (
+            (undated, None, "when_unknown"),
+            (pressure(130), Begun("somebody"), "person_changed"),
+        ):
+            shown = take_reading(node, reading, begun=begun)
+            placed = observations.place_unassigned(node, World.doctor, shown["id"], encounter)
+            assert [found["mark"] for found in placed["marks"]] == [mark]
 
     def test_two_people_placing_it_are_told(self, node: Node) -> None:
         shown = take_reading(node, pressure())

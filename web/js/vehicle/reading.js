@@ -1,6 +1,6 @@
 /** Readings as the node shows them (services/observation_views.py), turned into what tiles draw. */
 
-import { formatDate, formatTime, t } from "../lib/i18n.js";
+import { formatDate, formatMoment, t } from "../lib/i18n.js";
 
 /**
  * @typedef {object} ReadingView
@@ -39,7 +39,7 @@ export function toTile(view) {
     label: label(view),
     value: view.text,
     unit: unit(view.unit),
-    time: formatTime(view.taken_at),
+    time: formatMoment(view.taken_at),
     status: view.status === "streaming" ? "preliminary" : view.status === "entered-in-error" ? "cancelled" : /** @type {any} */ (view.status),
     level: levels.includes("danger") ? "danger" : levels.includes("warning") ? "warning" : "",
     device: view.device || (view.author ? t("typed in by %(name)s", { name: view.author }) : ""),
