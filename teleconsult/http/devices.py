@@ -86,5 +86,13 @@ def test(assignment_id: str) -> Response:
     return _answer()
 
 
+@bp.post("/devices/<assignment_id>/fetch")
+@allow(Role.VEHICLE_DOCTOR)
+def fetch(assignment_id: str) -> Response:
+    """Have it hand over what it stored."""
+    devices.command_device(current_node(), current_actor(), assignment_id, "fetch")
+    return _answer()
+
+
 def _answer() -> Response:
     return jsonify(ok=True) if wants_json() else redirect(url_for(".index"))

@@ -121,6 +121,14 @@ def cancel(encounter_id: str, assignment_id: str) -> Response:
     return _done(encounter_id)
 
 
+@bp.post("/encounters/<encounter_id>/devices/<assignment_id>/fetch")
+@allow(Role.VEHICLE_DOCTOR)
+def fetch(encounter_id: str, assignment_id: str) -> Response:
+    """Have a device hand over what it stored. Older readings wait in the tray."""
+    devices.command_device(current_node(), current_actor(), assignment_id, "fetch")
+    return _done(encounter_id)
+
+
 @bp.get("/encounters/<encounter_id>/readings")
 @allow(Role.VEHICLE_DOCTOR)
 def readings(encounter_id: str) -> Response:

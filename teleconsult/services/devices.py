@@ -46,6 +46,11 @@ class DeviceCard:
         """Whether a person can have it measure from here."""
         return Command.MEASURE in self.commands
 
+    @property
+    def can_fetch(self) -> bool:
+        """Whether a person can have it hand over what it stored."""
+        return Command.FETCH in self.commands
+
     def announced(self) -> dict[str, Any]:
         """What `device` says of it now."""
         about = {"assignment_id": self.assignment_id, "device_id": self.device_id, "name": self.name}

@@ -81,8 +81,9 @@ function startSearch() {
   });
 }
 
-function startTests() {
-  for (const form of all('form[action$="/test"]')) {
+/** Buttons that ask something of a device; what comes of it is told live. */
+function startCommands() {
+  for (const form of all('form[action$="/test"], form[action$="/fetch"]')) {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const button = find("button", form);
@@ -108,5 +109,5 @@ function showTarget(target) {
 }
 
 startSearch();
-startTests();
+startCommands();
 watch("node", { device: show, "device:found": showFound, "device:tested": showTest, measuring: showTarget });
