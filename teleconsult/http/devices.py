@@ -81,8 +81,16 @@ def forget(assignment_id: str) -> Response:
 @bp.post("/devices/<assignment_id>/test")
 @allow(Role.VEHICLE_DOCTOR)
 def test(assignment_id: str) -> Response:
-    """Measure once for nobody."""
+    """Its next value is a test and belongs to nobody."""
     devices.test_device(current_node(), current_actor(), assignment_id)
+    return _answer()
+
+
+@bp.post("/devices/<assignment_id>/end-test")
+@allow(Role.VEHICLE_DOCTOR)
+def end_test(assignment_id: str) -> Response:
+    """What it measures counts again."""
+    devices.end_test(current_node(), current_actor(), assignment_id)
     return _answer()
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import ceil
 from time import monotonic
 from typing import Any
 
@@ -21,6 +22,7 @@ from teleconsult.domain.consult import CALLABLE
 from teleconsult.domain.errors import N_, Conflict
 from teleconsult.plugin_api import DeviceInfo, DeviceState, DeviceStatus, Reading, Waveform
 from teleconsult.services import measuring, observations
+from teleconsult.services.device_testing import TEST_SECONDS, Test
 from teleconsult.services.node import Node
 from teleconsult.services.observation_views import short_view
 from teleconsult.services.wearing import Beginning, Wearing
@@ -28,9 +30,6 @@ from teleconsult.store.tables import DeviceAssignment, Observation
 
 FRESH_SECONDS = 10.0
 """A streamed value older than this can no longer be taken: it may be from another finger."""
-
-TEST_SECONDS = 180.0
-"""A test of a device ends by itself after so long."""
 
 LOW_BATTERY = 20
 """%; from here on a page says that the battery is low."""
@@ -78,7 +77,7 @@ class _Memory:
     begun: Beginning | None = None
     """For whom the running measurement began; None while none runs."""
     wearing: Wearing = field(default_factory=Wearing)
-    test_until: float = 0.0
+    test: Test | None = None
     fresh: Reading | None = None
     fresh_at: float = 0.0
     fresh_for: str | None = None
@@ -108,14 +107,18 @@ class DeviceDesk:
             return
         with self._lock:
             memory = self._memory(reading.device_id)
-            testing, began = memory.test_until > monotonic(), memory.begun
-            memory.test_until = 0.0
-        if testing:
-            shown = short_view(_passing(self._node, reading, None))
-            self._node.bus.publish("node", "device:tested", {"device_id": reading.device_id, "reading": shown})
-            return
+            test, began = self._running_test(memory), memory.begun
+        if test is not None and test.is_after(reading):
+            test = None  # a stored reading, handed over meanwhile: the test still waits for its own
         begun = observations.Begun(began.encounter_id) if began else None
-        observations.take_reading(self._node, reading, device_name=memory.name, begun=begun)
+        kept = test is None or test.may_be_older(reading, seen=began is not None)
+        if kept:
+            observations.take_reading(
+                self._node, reading, device_name=memory.name, begun=begun, may_be_test=test is not None
+            )
+        if test is not None:
+            self.end_test(reading.device_id)
+            self._tell_tested(reading, kept=kept)
 
     def on_waveform(self, waveform: Waveform) -> None:
         """Show a run of samples to those who watch the person measured. Not kept."""
@@ -148,16 +151,19 @@ class DeviceDesk:
         with self._lock:
             memory = self._memory(status.device_id)
             memory.wearing.tell(status.state)
+            has_stopped = memory.begun is not None and status.state is not DeviceState.MEASURING
             if status.state is DeviceState.MEASURING:
                 memory.begun = memory.begun or self._beginning(audience)
             elif memory.begun is not None:
-                memory.begun, memory.test_until = None, 0.0
+                memory.begun = None
             data = {
                 "assignment_id": memory.assignment_id,
                 "device_id": status.device_id,
                 "name": memory.name,
                 **status_words(status),
             }
+        if has_stopped:
+            self.end_test(status.device_id)
         for topic in ("node", *(audience.topics if audience else ())):
             self._node.bus.publish(topic, "device", data)
 
@@ -192,13 +198,24 @@ class DeviceDesk:
 
     def begin_test(self, device_id: str) -> None:
         """The next measurement of this device is a test: it is shown on the device's card and not kept."""
+        since = self._node.clock().replace(microsecond=0)  # devices tell whole seconds
         with self._lock:
-            self._memory(device_id).test_until = monotonic() + TEST_SECONDS
+            self._memory(device_id).test = Test(monotonic() + TEST_SECONDS, since)
+        self._tell_testing(device_id)
 
     def end_test(self, device_id: str) -> None:
         """What this device measures counts."""
         with self._lock:
-            self._memory(device_id).test_until = 0.0
+            memory = self._memory(device_id)
+            was_testing, memory.test = memory.test is not None, None
+        if was_testing:
+            self._tell_testing(device_id)
+
+    def test_seconds(self, device_id: str) -> int:
+        """For how long the next reading of this device is still a test; 0 if it counts."""
+        with self._lock:
+            test = self._running_test(self._memory(device_id))
+        return ceil(test.until - monotonic()) if test else 0
 
     def fresh(self, device_id: str, encounter_id: str) -> Reading:
         """The device's streamed value, if it is fresh and of this encounter's person. Raises Conflict."""
@@ -222,6 +239,12 @@ class DeviceDesk:
         with self._lock:
             self._memory(device_id).wearing.put_on(self._beginning(audience))
 
+    def streams(self, device_id: str) -> bool:
+        """Whether the device gives values of a stream just now."""
+        with self._lock:
+            memory = self._memory(device_id)
+            return memory.fresh is not None and monotonic() - memory.fresh_at <= FRESH_SECONDS
+
     def found(self) -> dict[tuple[str, str, str], DeviceInfo]:
         """What searches have found since the start, by (plugin, reader, device id)."""
         with self._lock:
@@ -230,10 +253,23 @@ class DeviceDesk:
     def _memory(self, device_id: str) -> _Memory:
         return self._devices.setdefault(device_id, _Memory(name=device_id))
 
+    def _running_test(self, memory: _Memory) -> Test | None:
+        return memory.test if memory.test is not None and memory.test.until > monotonic() else None
+
+    def _tell_testing(self, device_id: str) -> None:
+        data = {"device_id": device_id, "seconds": self.test_seconds(device_id)}
+        self._node.bus.publish("node", "device:testing", data)
+
+    def _tell_tested(self, reading: Reading, *, kept: bool) -> None:
+        shown = short_view(_passing(self._node, reading, None))
+        data = {"device_id": reading.device_id, "reading": shown, "kept": kept}
+        self._node.bus.publish("node", "device:tested", data)
+
     def _stream(self, reading: Reading) -> None:
         audience = self._watching()
         with self._lock:
             memory = self._memory(reading.device_id)
+            test = self._running_test(memory)
             memory.fresh, memory.fresh_at = reading, monotonic()
             on = memory.wearing.value(memory.fresh_at, memory.begun or self._beginning(audience))
             is_theirs = audience is not None and audience.owns(on)
@@ -241,6 +277,9 @@ class DeviceDesk:
                 memory.wearing.put_on(replace(on, encounter_id=audience.encounter_id, patient=audience.patient))
             memory.fresh_for = audience.encounter_id if audience and is_theirs else None
             memory.held_from = audience.encounter_id if audience and not is_theirs else None
+        if test is not None:
+            self.end_test(reading.device_id)
+            self._tell_tested(reading, kept=False)
         if audience is None:
             return
         about = {
@@ -291,11 +330,20 @@ class DeviceDesk:
                 self._audience, self._audience_until = audience, monotonic() + _KNOWN_FOR
         return audience
 
-    def _on_announcement(self, _topic: str, event: str, _data: dict[str, Any]) -> None:
+    def _on_announcement(self, _topic: str, event: str, data: dict[str, Any]) -> None:
+        if event == "measuring" and data["encounter_id"] is not None:
+            self._end_tests()
         if event in ("measuring", "consult:changed", "queue:changed", "encounter:changed"):
             with self._lock:
                 self._changes += 1
                 self._audience_until = 0.0
+
+    def _end_tests(self) -> None:
+        """Somebody is measured from now on: no reading of theirs may be taken for a test that nobody ended."""
+        with self._lock:
+            testing = [device_id for device_id, memory in self._devices.items() if memory.test is not None]
+        for device_id in testing:
+            self.end_test(device_id)
 
 
 def status_words(status: DeviceStatus) -> dict[str, Any]:

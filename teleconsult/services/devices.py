@@ -40,6 +40,8 @@ class DeviceCard:
     status: dict[str, Any]
     commands: tuple[str, ...]
     last_reading_at: datetime | None
+    test_seconds: int = 0
+    """For how long its next reading is still a test."""
 
     @property
     def can_measure(self) -> bool:
@@ -198,17 +200,31 @@ def command_device(
 
 
 def test_device(node: Node, actor: Actor, assignment_id: str) -> None:
-    """Measure once to see whether the device works. The value is shown on its card and belongs to nobody."""
+    """See whether the device works: its next value is shown on its card and belongs to nobody.
+
+    A device that can be asked to measure is asked; at any other a person starts the measurement.
+    """
     host, desk = _running(node)
     require_vehicle(actor, node.node_id)
     row = _read_assignment(node, assignment_id)
-    _refuse_if_measuring(host, row)
+    view = host.device(row.device_id)
+    if not desk.streams(row.device_id):
+        _refuse_if_measuring(host, row)
     desk.begin_test(row.device_id)
+    if Command.MEASURE not in view.commands:
+        return
     try:
         host.command(row.device_id, Command.MEASURE)
     except TeleconsultError:
         desk.end_test(row.device_id)
         raise
+
+
+def end_test(node: Node, actor: Actor, assignment_id: str) -> None:
+    """What the device measures counts again."""
+    _host, desk = _running(node)
+    require_vehicle(actor, node.node_id)
+    desk.end_test(_read_assignment(node, assignment_id).device_id)
 
 
 def take_streamed(node: Node, actor: Actor, encounter_id: str, device_id: str) -> dict[str, Any]:
@@ -304,6 +320,7 @@ def _card(node: Node, row: DeviceAssignment) -> DeviceCard:
         status=status,
         commands=tuple(str(command) for command in commands),
         last_reading_at=last,
+        test_seconds=node.desk.test_seconds(row.device_id) if node.desk else 0,
     )
 
 

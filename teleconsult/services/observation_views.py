@@ -37,13 +37,14 @@ UNITS = {"mm[Hg]": "mmHg", "/min": "/min", "%": "%", "Cel": "°C", "mmol/L": "mm
 PER_MINUTE = N_("/min")
 
 CLOCK, BEFORE, PERSON_CHANGED, NOBODY = "clock", "before_encounter", "person_changed", "nobody"
-WHEN_UNKNOWN, MAY_BE_OF_ANOTHER = "when_unknown", "may_be_of_another"
+WHEN_UNKNOWN, MAY_BE_OF_ANOTHER, MAY_BE_TEST = "when_unknown", "may_be_of_another", "may_be_test"
 MARK_LABELS = {
     **{mark.value: label for mark, label in measurement.MARK_LABELS.items()},
     CLOCK: N_("The device's clock was wrong; this is the time of arrival"),
     BEFORE: N_("Taken before this encounter was opened"),
     PERSON_CHANGED: N_("The person was changed while the device measured"),
     MAY_BE_OF_ANOTHER: N_("It may be a reading of the person before: it came just after the change"),
+    MAY_BE_TEST: N_("It came during a test of the device: a test, or an older reading"),
     NOBODY: N_("No encounter was open"),
     WHEN_UNKNOWN: N_("The device does not know when it was measured; it may be an older reading"),
 }

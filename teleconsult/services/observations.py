@@ -32,6 +32,7 @@ from teleconsult.services.observation_views import (
     FINAL,
     IN_ERROR,
     MAY_BE_OF_ANOTHER,
+    MAY_BE_TEST,
     NOBODY,
     PERSON_CHANGED,
     PRELIMINARY,
@@ -51,7 +52,7 @@ CLOCK_TOLERANCE = timedelta(minutes=2)
 CUFF_TAKES = timedelta(seconds=30)
 """A cuff measures for at least so long and stamps the end: what it measured earlier began before that."""
 
-_STAY_WHEN_PLACED = (CLOCK, WHEN_UNKNOWN, PERSON_CHANGED, MAY_BE_OF_ANOTHER)
+_STAY_WHEN_PLACED = (CLOCK, WHEN_UNKNOWN, PERSON_CHANGED, MAY_BE_OF_ANOTHER, MAY_BE_TEST)
 """What is odd about a reading whoever it is of. Why it came to the tray otherwise is settled by placing it."""
 
 
@@ -62,13 +63,15 @@ class Begun:
     encounter_id: str | None
 
 
-def take_reading(node: Node, reading: Reading, *, device_name: str = "", begun: Begun | None = None) -> dict[str, Any]:
+def take_reading(
+    node: Node, reading: Reading, *, device_name: str = "", begun: Begun | None = None, may_be_test: bool = False
+) -> dict[str, Any]:
     """Keep a device's reading and announce it; a repeat is recognised by `reading_id` and changes nothing.
 
     It goes to the encounter the devices measure for now. It goes to the tray if there is none, if the device
     `begun` to measure for another one, if it was taken before the devices measured for this one, if it may have begun
     while they measured for the person before, or if the device cannot tell when it was taken and nobody saw it
-    measure: it may be a stored reading of somebody else.
+    measure: it may be a stored reading of somebody else. So does what may be a test of the device, or an older reading.
     """
     actor = Actor(f"device:{reading.device_id}"[:64], device_name or reading.device_id, Role.SYSTEM)
     with node.transaction(actor) as work:
@@ -80,6 +83,8 @@ def take_reading(node: Node, reading: Reading, *, device_name: str = "", begun: 
         doubt = _doubt(target, taken_at, begun, reading.kind)
         if doubt is None and begun is None and ReadingFlag.CLOCK_NOT_SET in reading.flags:
             doubt = WHEN_UNKNOWN
+        if may_be_test:
+            doubt = MAY_BE_TEST
         if doubt:
             target = None
             marks.append({"mark": doubt})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from sqlmodel import select
 
 from teleconsult.domain.consult import State
 from teleconsult.domain.errors import Conflict
-from teleconsult.plugin_api import DeviceState, DeviceStatus, Reading, Text, Waveform, make_reading
+from teleconsult.plugin_api import DeviceState, DeviceStatus, Reading, ReadingFlag, Text, Waveform, make_reading
 from teleconsult.services import device_desk, encounters, observations
 from teleconsult.services.device_desk import DeviceDesk
 from teleconsult.services.node import Node
@@ -290,6 +290,48 @@ def test_a_test_belongs_to_nobody_and_only_one_reading_is_a_test(watched: Watche
     assert kept(watched.node) == []
     watched.desk.on_reading(pressure(2))
     assert [row.encounter_id for row in kept(watched.node)] == [encounter]
+
+
+@pytest.mark.parametrize(
+    ("before", "tested", "tray"),
+    [(timedelta(0), True, 0), (timedelta(seconds=30), True, 1), (timedelta(hours=9), False, 1)],
+)
+def test_a_stored_reading_that_comes_during_a_test_is_not_lost(
+    watched: Watched, before: timedelta, tested: bool, tray: int
+) -> None:
+    watched.desk.begin_test("cuff")
+    values = {"systolic": (128, "mm[Hg]"), "diastolic": (82, "mm[Hg]")}
+    watched.desk.on_reading(make_reading("cuff", "blood_pressure", values, taken_at=NOW - before, sequence=1))
+    assert [shown["kept"] for _, shown in watched.heard("device:tested")] == ([tray > 0] if tested else [])
+    assert [(row.encounter_id, row.status) for row in kept(watched.node)] == [(None, "preliminary")] * tray
+    assert (watched.desk.test_seconds("cuff") > 0) is not tested, "the test waits for its own reading"
+
+
+def test_a_device_that_cannot_tell_when_keeps_its_reading_in_the_tray_during_a_test(watched: Watched) -> None:
+    watched.see(World.patient_id)
+    watched.desk.begin_test("cuff")
+    values = {"systolic": (128, "mm[Hg]"), "diastolic": (82, "mm[Hg]")}
+    undated = make_reading("cuff", "blood_pressure", values, sequence=1, flags=(ReadingFlag.CLOCK_NOT_SET,))
+    watched.desk.on_reading(undated)
+    (row,) = kept(watched.node)
+    assert (row.encounter_id, [mark["mark"] for mark in row.marks]) == (None, ["may_be_test"])
+
+
+def test_a_test_ends_when_somebody_is_measured(watched: Watched) -> None:
+    watched.desk.begin_test("cuff")
+    assert watched.heard("device:testing") == [("node", {"device_id": "cuff", "seconds": 180})]
+    encounter = watched.see(World.patient_id)
+    assert watched.heard("device:testing")[-1][1]["seconds"] == 0
+    watched.desk.on_reading(pressure())
+    assert [row.encounter_id for row in kept(watched.node)] == [encounter]
+
+
+def test_the_next_value_of_a_stream_is_its_test(watched: Watched) -> None:
+    watched.desk.begin_test("oxi")
+    watched.desk.on_reading(saturation())
+    watched.desk.on_reading(saturation(98))
+    assert [shown["reading"]["text"] for _, shown in watched.heard("device:tested")] == ["97"]
+    assert kept(watched.node) == []
 
 
 def test_a_test_that_was_stopped_swallows_no_reading(watched: Watched) -> None:

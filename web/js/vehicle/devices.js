@@ -33,17 +33,46 @@ function show(device) {
   }
 }
 
-/** @param {{ device_id: string, reading: import("./reading.js").ReadingView }} test */
-function showTest(test) {
+/** @type {Map<string, number>} */
+const testEnds = new Map();
+
+/** @param {{ device_id: string, seconds: number }} test  0: the next reading counts again */
+function showTesting(test) {
   const place = card(test.device_id);
+  if (!place) return;
+  const notice = find("[data-part='testing']", place);
+  const button = find("[data-part='test']", place);
+  if (notice) notice.hidden = !test.seconds;
+  if (button) button.hidden = test.seconds > 0;
+  const tested = find("[data-part='tested']", place);
+  if (tested && test.seconds) tested.hidden = true;
+  clearTimeout(testEnds.get(test.device_id));
+  if (!test.seconds) return;
+  const over = () => {
+    showTesting({ device_id: test.device_id, seconds: 0 });
+    say(test.device_id, t("The test is over: no reading came. The next one counts."));
+  };
+  testEnds.set(test.device_id, window.setTimeout(over, test.seconds * 1000));
+}
+
+/**
+ * @param {string} device
+ * @param {string} sentence
+ */
+function say(device, sentence) {
+  const place = card(device);
   const line = place ? find("[data-part='tested']", place) : null;
   if (!line) return;
-  line.textContent = t("Test: %(label)s %(value)s %(unit)s. It was not kept.", {
-    label: label(test.reading),
-    value: test.reading.text,
-    unit: unit(test.reading.unit),
-  });
+  line.textContent = sentence;
   line.hidden = false;
+}
+
+/** @param {{ device_id: string, reading: import("./reading.js").ReadingView, kept: boolean }} test */
+function showTest(test) {
+  const words = { label: label(test.reading), value: test.reading.text, unit: unit(test.reading.unit) };
+  say(test.device_id, test.kept
+    ? t("Test: %(label)s %(value)s %(unit)s. It may be an older reading of somebody, so it waits in the tray.", words)
+    : t("Test: %(label)s %(value)s %(unit)s. It was not kept.", words));
 }
 
 /** @param {{ plugin: string, reader: string, device_id: string, name: string }} device */
@@ -83,7 +112,7 @@ function startSearch() {
 
 /** Buttons that ask something of a device; what comes of it is told live. */
 function startCommands() {
-  for (const form of all('form[action$="/test"], form[action$="/fetch"]')) {
+  for (const form of all('form[action$="/test"], form[action$="/end-test"], form[action$="/fetch"]')) {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const button = find("button", form);
@@ -110,4 +139,8 @@ function showTarget(target) {
 
 startSearch();
 startCommands();
-watch("node", { device: show, "device:found": showFound, "device:tested": showTest, measuring: showTarget });
+for (const place of all("[data-device]")) {
+  const seconds = Number(find("[data-part='testing']", place)?.dataset.seconds ?? 0);
+  if (seconds) showTesting({ device_id: place.dataset.device ?? "", seconds });
+}
+watch("node", { device: show, "device:found": showFound, "device:testing": showTesting, "device:tested": showTest, measuring: showTarget });
