@@ -195,6 +195,30 @@ def convert(value: Decimal, unit: str, component: Component) -> Decimal:
     return value * factor + offset
 
 
+_DISPLAYS: Mapping[str, tuple[Decimal, str, int]] = {
+    "mol/L": (Decimal(1000), "mmol/L", 1),
+    "kg/L": (Decimal(100_000), "mg/dL", 0),
+    "[degF]": (Decimal(1), "°F", 1),
+    "[lb_av]": (Decimal(1), "lb", 1),
+    "[in_i]": (Decimal(1), "in", 1),
+}
+"""How devices show what they send in a unit that nobody reads: factor, printed unit, least places.
+
+The Glucose profile sends mol/L or kg/L; meters show mmol/L or mg/dL (Glucose Service 1.0, 3.1.1.5).
+"""
+
+
+def as_displayed(given: str) -> tuple[str, str]:
+    """The number and the unit that the device shows for what it gave, such as "0.0061 mol/L": ("6.1", "mmol/L")."""
+    number, _space, unit = given.partition(" ")
+    factor, symbol, least = _DISPLAYS.get(unit, (Decimal(1), unit, 0))
+    value = Decimal(number) * factor
+    if unit in _DISPLAYS:
+        value = value.normalize()
+    places = max(least, -int(value.as_tuple().exponent))
+    return f"{value:.{places}f}", symbol
+
+
 class Mark(StrEnum):
     """What is said beside a value. It changes nothing about the value."""
 

@@ -118,6 +118,7 @@ def short_view(row: Observation) -> dict[str, Any]:
         "components": components,
         "text": _text(row.kind, components),
         "unit": components[0]["unit"] if components else "",
+        "given": _given(row.kind, components),
         "taken_at": _iso(row.taken_at),
         "status": row.status,
         "status_name": STATUS_NAMES[row.status],
@@ -184,6 +185,18 @@ def _text(kind: str, components: list[dict[str, Any]]) -> str:
     if kind == "blood_pressure":
         return f"{shown['systolic']}/{shown['diastolic']}"
     return str(components[0]["value"]) if components else ""
+
+
+def _given(kind: str, components: list[dict[str, Any]]) -> str:
+    """What the device itself shows, if it measures in another unit: "16.0/10.6 kPa"; "" if it shows the same."""
+    main = ("systolic", "diastolic") if kind == "blood_pressure" else (components[0]["key"],) if components else ()
+    found = [component for component in components if component["key"] in main]
+    if not found or not all(component["as_given"] for component in found):
+        return ""
+    shown = [measurement.as_displayed(component["as_given"]) for component in found]
+    if all((number, unit) == (c["value"], c["unit"]) for (number, unit), c in zip(shown, found, strict=True)):
+        return ""
+    return "/".join(number for number, _unit in shown) + f" {shown[0][1]}"
 
 
 def _level(mark: str) -> str:

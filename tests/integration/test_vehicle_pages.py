@@ -178,6 +178,16 @@ def test_a_reading_of_another_day_says_which(vehicle: Node, doctor: FlaskClient)
     assert "Taken before this encounter was opened" in placed
 
 
+def test_a_cuff_in_kilopascal_is_shown_in_both_units(vehicle: Node, doctor: FlaskClient) -> None:
+    values = {"systolic": (16.0, "kPa"), "diastolic": (10.6, "kPa")}
+    observations.take_reading(vehicle, make_reading("cuff", "blood_pressure", values, taken_at=NOW))
+    assert "The device shows 16.0/10.6 kPa" in doctor.get("/unassigned").text
+    url = begin(doctor)
+    assert "The device shows 16.0/10.6 kPa" in doctor.get(url).text, "in the tray"
+    observations.take_reading(vehicle, make_reading("cuff", "blood_pressure", values, taken_at=NOW, sequence=2))
+    assert 'data-slot="given">The device shows 16.0/10.6 kPa</p>' in doctor.get(url).text
+
+
 def test_a_page_in_the_background_takes_no_readings_when_its_connection_comes_back(
     vehicle: Node, doctor: FlaskClient
 ) -> None:

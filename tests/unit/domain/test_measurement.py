@@ -64,3 +64,19 @@ def test_unknown_words_are_refused_with_a_sentence():
 
 def test_every_mark_has_words():
     assert set(m.MARK_LABELS) == set(Mark)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("16.0 kPa", ("16.0", "kPa")),
+        ("0.0061 mol/L", ("6.1", "mmol/L")),
+        ("0.006 mol/L", ("6.0", "mmol/L")),
+        ("0.01125 mol/L", ("11.25", "mmol/L")),
+        ("0.00110 kg/L", ("110", "mg/dL")),
+        ("98.60 [degF]", ("98.6", "°F")),
+        ("110 mg/dL", ("110", "mg/dL")),
+    ],
+)
+def test_what_a_device_gave_is_said_as_it_shows_it(given: str, shown: tuple[str, str]) -> None:
+    assert m.as_displayed(given) == shown

@@ -238,6 +238,15 @@ def test_a_converted_value_shows_all_its_places_and_what_the_device_said(node: N
     shown = take_reading(node, make_reading("cuff-1", "blood_pressure", values, taken_at=NOW))
     assert shown["components"][1]["value"] == "79.5"
     assert shown["components"][0]["as_given"] == "16.0 kPa"
+    assert shown["given"] == "16.0/10.6 kPa"
+
+
+@pytest.mark.parametrize(("value", "unit", "given"), [(0.0061, "mol/L", ""), (0.0011, "kg/L", "110 mg/dL")])
+def test_a_number_is_said_twice_only_if_the_device_shows_another_one(
+    node: Node, encounter: str, value: float, unit: str, given: str
+) -> None:
+    shown = take_reading(node, make_reading("meter", "glucose", {"glucose": (value, unit)}, taken_at=NOW))
+    assert (shown["text"], shown["given"]) == ("6.1" if not given else "6.11", given)
 
 
 def test_accept_again_and_error_are_versions_by_the_person(node: Node, encounter: str) -> None:

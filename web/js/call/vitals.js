@@ -52,6 +52,7 @@ function makeTile(reading) {
   const notes = [
     reading.status === "streaming" ? t("live") : shown.time,
     reading.status === "preliminary" ? t("not yet accepted") : "",
+    shown.given ?? "",
     ...reading.marks.map((mark) => t(mark.label)),
   ];
   return el(

@@ -17,6 +17,7 @@ import { el, fill, find, fromTemplate, status } from "./dom.js";
  * @property {"" | "warning" | "danger"} [level]
  * @property {string | null} [device]
  * @property {string | null} [sentence]
+ * @property {string} [given]  what the device itself shows, if it has another unit
  * @property {{ label: string, value: string, unit: string } | null} [extra]
  * @property {{ value: string, unit: string, date: string } | null} [previous]
  * @property {{ level: "warning" | "danger" | "off" | "info", word: string }[]} [marks]
@@ -66,6 +67,7 @@ export function showReading(tile, reading) {
     time: reading.time,
     device: reading.device ?? "",
     sentence: reading.sentence ?? "",
+    given: reading.given ?? "",
     extra: reading.extra?.value ?? "",
     "extra-label": reading.extra?.label ?? "",
     "extra-value": reading.extra?.value ?? "",

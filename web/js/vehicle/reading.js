@@ -10,6 +10,7 @@ import { formatDate, formatMoment, t } from "../lib/i18n.js";
  * @property {{ key: string, label: string, value: string, unit: string }[]} components
  * @property {string} text
  * @property {string} unit
+ * @property {string} [given]  what the device shows, where its unit is another one
  * @property {string} taken_at
  * @property {string} status  preliminary, final, cancelled, entered-in-error, streaming
  * @property {{ label: string, level: "warning" | "danger" }[]} marks
@@ -43,6 +44,7 @@ export function toTile(view) {
     status: view.status === "streaming" ? "preliminary" : view.status === "entered-in-error" ? "cancelled" : /** @type {any} */ (view.status),
     level: levels.includes("danger") ? "danger" : levels.includes("warning") ? "warning" : "",
     device: view.device || (view.author ? t("typed in by %(name)s", { name: view.author }) : ""),
+    given: view.given ? t("The device shows %(given)s", { given: view.given }) : "",
     extra: pulse ? { label: t(pulse.label), value: pulse.value, unit: unit(pulse.unit) } : null,
     previous: view.previous
       ? { value: view.previous.text, unit: unit(view.previous.unit), date: formatDate(view.previous.taken_at) }
