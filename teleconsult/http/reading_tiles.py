@@ -24,6 +24,7 @@ def tile(view: dict[str, Any]) -> dict[str, Any]:
         "label": tile_label(view),
         "value": view["text"],
         "unit": unit(view["unit"]),
+        "taken_at": view["taken_at"],
         "time": moment(view["taken_at"]),
         "status": view["status"] if view["status"] != "entered-in-error" else "cancelled",
         "level": "danger" if "danger" in levels else "warning" if "warning" in levels else "",

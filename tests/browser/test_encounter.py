@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, sync_playwright
 from teleconsult.services import encounters
 from teleconsult.services.node import Node
 from tests.browser.media_page import FLAGS
-from tests.browser.person import TABLET, Person
+from tests.browser.person import DESKTOP, TABLET, Person
 from tests.support.people import another_patient
 from tests.support.served import ENCOUNTER, TwoNodes
 from tests.support.world import PASSWORD, World
@@ -46,6 +46,26 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def doctor(nodes: TwoNodes, browser: Browser) -> Person:
     return Person(browser, nodes.vehicle.address, "doctor", TABLET, PASSWORD)
+
+
+def test_a_stream_stands_beside_what_was_kept_and_goes_when_it_is_silent(
+    nodes: TwoNodes, doctor: Person, browser: Browser
+) -> None:
+    doctor.go(f"/encounters/{ENCOUNTER}?step=vitals")
+    doctor.page.locator("#streams").get_by_role("button", name="采纳").click()
+    doctor.page.locator("#tiles .tile-final[data-kind=spo2]").wait_for()
+    specialist = Person(browser, nodes.hub.address, "specialist", DESKTOP, PASSWORD)
+    specialist.go(f"/consults/{nodes.consult_id}")
+    live = specialist.page.locator("#call-vitals .call-vital-live[data-kind=spo2]")
+    kept = specialist.page.locator("#call-vitals .call-vital:not(.call-vital-live)[data-kind=spo2]")
+    live.wait_for()
+    kept.wait_for()
+    assert "实时" in live.inner_text()
+    assert "血氧仪" in live.inner_text()
+    doctor.go(f"/encounters/{SECOND[0]}?step=vitals")
+    specialist.until(lambda: live.count() == 0, "no stale value called live", 20)
+    assert kept.is_visible()
+    assert specialist.errors == []
 
 
 def test_an_oximeter_left_on_the_finger_gives_the_next_person_no_value(doctor: Person) -> None:

@@ -52,6 +52,8 @@ function showLive(reading) {
     if (known?.dataset.reading === reading.id) known.remove();
     return;
   }
+  // An older reading that was placed later must not stand for the newest one.
+  if (known && known.dataset.reading !== reading.id && String(known.dataset.taken) > reading.taken_at) return;
   const shown = { ...toTile(reading), sentence: reading.status === "preliminary" ? t("not yet accepted") : null };
   if (known) showReading(known, shown);
   else addTile(list, shown);

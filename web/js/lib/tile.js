@@ -13,6 +13,7 @@ import { el, fill, find, fromTemplate, status } from "./dom.js";
  * @property {string} value  ready to show: "152/96"
  * @property {string} unit
  * @property {string} time  "14:05"
+ * @property {string} [taken_at]  ISO text
  * @property {"preliminary" | "final" | "corrected" | "cancelled"} status
  * @property {"" | "warning" | "danger"} [level]
  * @property {string | null} [device]
@@ -59,6 +60,7 @@ export function showReading(tile, reading) {
   if (reading.level) tile.classList.add(`tile-${reading.level}`);
   tile.dataset.reading = reading.id;
   tile.dataset.kind = reading.kind;
+  tile.dataset.taken = reading.taken_at ?? "";
   tile.setAttribute("aria-label", reading.label);
   fill(tile, {
     label: reading.label,

@@ -40,6 +40,7 @@ export function toTile(view) {
     label: label(view),
     value: view.text,
     unit: unit(view.unit),
+    taken_at: view.taken_at,
     time: formatMoment(view.taken_at),
     status: view.status === "streaming" ? "preliminary" : view.status === "entered-in-error" ? "cancelled" : /** @type {any} */ (view.status),
     level: levels.includes("danger") ? "danger" : levels.includes("warning") ? "warning" : "",
