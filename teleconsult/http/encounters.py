@@ -1,4 +1,4 @@
-"""The encounter page and its steps, its readings, and the tray of readings that belong to nobody yet."""
+"""The encounter page, its steps and its readings. All readings that are nobody's yet: `http.tray`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from werkzeug.wrappers import Response
 from teleconsult.domain import measurement
 from teleconsult.domain.roles import Role
 from teleconsult.http.forms import submit
-from teleconsult.http.reading_tiles import clock, day, empty_tile, tile, tile_label, unit, vital
+from teleconsult.http.reading_tiles import clock, day, empty_tile, said, tile, tile_label, unit, vital
 from teleconsult.http.security import allow, current_actor, current_node, wants_json
-from teleconsult.services import devices, encounters, history, observations
+from teleconsult.services import devices, encounters, history, observations, tray
 from teleconsult.services.history import EncounterPage
 from teleconsult.services.manual_entry import MANUAL_KINDS
 from teleconsult.services.observation_views import UNITS
@@ -194,19 +194,24 @@ def change(observation_id: str, step: str) -> Response:
         return jsonify(ok=True, reading=view)
     if encounter_id or view["encounter_id"]:
         return _done(encounter_id or str(view["encounter_id"]))
-    return redirect(url_for(".unassigned"))
+    return redirect(url_for("tray.index"))
 
 
-@bp.get("/unassigned")
+@bp.get("/encounters/<encounter_id>/tray")
 @allow(Role.VEHICLE_DOCTOR)
-def unassigned() -> str:
-    """The tray: readings that wait for a person to say whose they are."""
+def tray_beside(encounter_id: str) -> Response:
+    """The tray's place on the page as it stands, for a page that is open."""
     node, actor = current_node(), current_actor()
-    return render_template(
-        "vehicle/unassigned.html",
-        tray=[tile(view) for view in observations.unassigned(node, actor)],
-        encounters=encounters.being_seen(node, actor),
+    view = encounters.read_encounter(node, actor, encounter_id)
+    page = tray.look(node, actor, most=tray.BESIDE)
+    html = render_template(
+        "vehicle/_tray.html",
+        tray=[_waiting_reading(view) for view in page.readings],
+        tray_count=page.count,
+        encounter=view,
+        patient=view.patient,
     )
+    return jsonify(ok=True, html=html)
 
 
 def _page(
@@ -230,7 +235,8 @@ def _page(
         cancelled=[vital(view) for view in page.readings if view["status"] == "cancelled"],
         empty_tiles=[empty_tile(view) for view in page.previous.values()],
         waiting=sum(view["status"] == "preliminary" for view in page.readings),
-        tray=[tile(view) for view in page.unassigned],
+        tray=[_waiting_reading(view) for view in page.unassigned],
+        tray_count=page.unassigned_count,
         cards=devices.cards(node),
         entry=_entry_fields(),
         typed=typed or {},
@@ -242,6 +248,12 @@ def _page(
         day_of=day,
         tile_label=tile_label,
     )
+
+
+def _waiting_reading(view: dict[str, Any]) -> dict[str, Any]:
+    """A reading of the tray; `why` says why it went there."""
+    why = [said(mark["label"]) for mark in view["marks"] if "code" not in mark]
+    return tile(view) | {"why": "; ".join(why), "received_at": view["received_at"]}
 
 
 def _tile(view: dict[str, Any]) -> dict[str, Any]:

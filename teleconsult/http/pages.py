@@ -23,6 +23,7 @@ def init_app(app: Flask) -> None:
         record,
         shell,
         today,
+        tray,
         trends,
         trust,
     )
@@ -31,7 +32,7 @@ def init_app(app: Flask) -> None:
     node: Node = app.extensions["teleconsult"]
     shell.init_app(app)
     both = (auth, calls, consults, consult_parts, record, trends, trust)
-    hub_only, vehicle_only = (admin, board, link, queue), (today, patients, encounters, devices, outbox)
+    hub_only, vehicle_only = (admin, board, link, queue), (today, patients, encounters, tray, devices, outbox)
     for module in (*both, *(hub_only if node.is_hub else vehicle_only)):
         app.register_blueprint(module.bp)
     app.extensions["csrf"].exempt(link.bp)

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from teleconsult.domain import measurement
 from teleconsult.domain.roles import Actor, Role
-from teleconsult.services import encounters, measuring, observations
+from teleconsult.services import encounters, measuring, observations, tray
 from teleconsult.services.encounters import EncounterView
 from teleconsult.services.node import Node
 from teleconsult.services.observation_views import FINAL, last_visit, short_view
@@ -56,6 +56,8 @@ class EncounterPage:
     measuring: PatientSummary | None
     """Whom the vehicle's devices measure for now"""
     unassigned: tuple[dict[str, Any], ...]
+    """The readings of the vehicle's tray that came last"""
+    unassigned_count: int
 
 
 def look_at_person(node: Node, actor: Actor, patient_id: str) -> PersonPage:
@@ -90,6 +92,7 @@ def look_at_encounter(node: Node, actor: Actor, encounter_id: str) -> EncounterP
                     previous[kind] = short_view(row)
         query = select(Consult).where(Consult.encounter_id == encounter_id)
         target = measuring.target(node, session, work.now)
+        here = actor.vehicle_id == node.node_id
         return EncounterPage(
             encounter=view,
             readings=tuple(readings),
@@ -97,7 +100,8 @@ def look_at_encounter(node: Node, actor: Actor, encounter_id: str) -> EncounterP
             visits=tuple(earlier_visits(session, view.patient.id, besides=encounter_id, most=6)),
             consults=tuple(session.exec(query.order_by(col(Consult.requested_at).desc()))),
             measuring=summary(session, current_patient(session, target.patient_id), work.now) if target else None,
-            unassigned=tuple(observations.tray(work)) if actor.vehicle_id == node.node_id else (),
+            unassigned=tuple(observations.tray(work, most=tray.BESIDE)) if here else (),
+            unassigned_count=observations.tray_count(session) if here else 0,
         )
 
 

@@ -216,7 +216,7 @@ def place_unassigned(node: Node, actor: Actor, observation_id: str, encounter_id
         values["marks"] = [*_value_marks(work, measured), *kept]
         new = new_version(work.session, Observation, values, author=actor, node_id=node.node_id, corrects=row)
         result = _written(work, new, "update")
-        _announce_tray(work)
+        announce_tray(work)
         return result
 
 
@@ -231,25 +231,17 @@ def readings_of(work: Work, encounter_id: str) -> list[dict[str, Any]]:
     return reading_views(work.session, rows, work.now)
 
 
-def unassigned(node: Node, actor: Actor) -> list[dict[str, Any]]:
-    """The tray: this vehicle's readings that wait to be placed, newest first."""
-    require_vehicle(actor, node.node_id)
-    with node.transaction(actor) as work:
-        found = tray(work)
-        work.audit("list", "observation", detail=f"unassigned: {len(found)}")
-        return found
-
-
-def tray(work: Work) -> list[dict[str, Any]]:
-    """The readings of the tray, newest first. The caller audits the page."""
-    query = select(Observation).where(*_in_tray()).order_by(col(Observation.taken_at).desc())
+def tray(work: Work, *, most: int | None = None, after: int = 0) -> list[dict[str, Any]]:
+    """The readings of the tray, those that came last first. The caller audits the page."""
+    newest_first = (col(Observation.received_at).desc(), col(Observation.taken_at).desc(), col(Observation.id).desc())
+    query = select(Observation).where(*in_tray()).order_by(*newest_first).offset(after).limit(most)
     return reading_views(work.session, work.session.exec(query), work.now)
 
 
 def unassigned_count(node: Node) -> int:
     """How many readings wait to be placed."""
     with node.store.read() as session:
-        return _tray_count(session)
+        return tray_count(session)
 
 
 def components_of(reading: Reading) -> list[dict[str, Any]]:
@@ -348,7 +340,8 @@ def _current(session: Session, observation_id: str) -> Observation:
     return row
 
 
-def _in_tray() -> tuple[Any, ...]:
+def in_tray() -> tuple[Any, ...]:
+    """What tells the readings of the tray from all others."""
     return (
         col(Observation.encounter_id).is_(None),
         col(Observation.current).is_(True),
@@ -356,13 +349,15 @@ def _in_tray() -> tuple[Any, ...]:
     )
 
 
-def _tray_count(session: Session) -> int:
-    return session.exec(select(func.count()).select_from(Observation).where(*_in_tray())).one()
+def tray_count(session: Session) -> int:
+    """How many readings the tray holds."""
+    return session.exec(select(func.count()).select_from(Observation).where(*in_tray())).one()
 
 
-def _announce_tray(work: Work) -> None:
+def announce_tray(work: Work) -> None:
+    """Tell everybody that the tray has changed."""
     work.session.flush()
-    work.announce("node", "unassigned:changed", {"count": _tray_count(work.session)})
+    work.announce("node", "unassigned:changed", {"count": tray_count(work.session)})
 
 
 def _written(work: Work, row: Observation, action: str) -> dict[str, Any]:
@@ -376,7 +371,7 @@ def announce_reading(work: Work, row: Observation) -> dict[str, Any]:
     """Tell who watches its encounter and open consults of a reading written here or arrived from elsewhere."""
     shown = reading_view(work.session, row, work.now)
     if row.encounter_id is None:
-        _announce_tray(work)
+        announce_tray(work)
         return shown
     for consult_id in open_consults(work.session, row.encounter_id):
         work.announce(f"consult:{consult_id}", "reading", shown)

@@ -135,6 +135,20 @@ def test_stored_readings_are_fetched_when_asked_for(doctor: Person, air: Air, cu
     assert doctor.errors == []
 
 
+def test_a_reading_that_goes_to_the_tray_is_said_and_shown_at_once(doctor: Person, air: Air, cuff: Locator) -> None:
+    assert doctor.page.locator("#tray").is_hidden()
+    air.measure("glucose", glucose=6.1, offset_minutes=-600)
+    sentence = "未计入张秀英：血糖 6.1。测量时间早于就诊开始"
+    doctor.page.locator("#toasts", has_text=sentence).wait_for()
+    row = doctor.page.locator("#tray [data-tray]")
+    assert "蓝牙血糖仪" in row.inner_text()
+    row.get_by_role("button", name="归 张秀英").click()
+    tile = doctor.page.locator("#waiting .tile", has_text="测量时间早于就诊开始")
+    tile.wait_for()
+    assert doctor.page.locator("#tray").is_hidden()
+    assert doctor.errors == []
+
+
 def test_a_cuff_with_a_button_of_its_own_is_tested_by_its_next_reading(doctor: Person, air: Air, cuff: Locator) -> None:
     doctor.go("/devices")
     doctor.page.wait_for_selector("html[data-ready]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,9 +13,9 @@ from flask.testing import FlaskClient
 from sqlmodel import select
 
 from teleconsult.app import create_app
-from teleconsult.domain.errors import Conflict
+from teleconsult.domain.errors import Conflict, NotAllowed
 from teleconsult.plugin_api import make_reading
-from teleconsult.services import measuring, observations
+from teleconsult.services import measuring, observations, tray
 from teleconsult.services.node import Node
 from teleconsult.store.tables import AuditEntry, Encounter, Observation, OutboxEntry, Patient
 from tests.support.pages import csrf, log_in, post
@@ -171,7 +172,7 @@ def test_a_reading_of_another_day_says_which(vehicle: Node, doctor: FlaskClient)
         text = doctor.get(page).text
         assert "2026-11-03 10:00" in text
         assert "2026-11-24 10:00 · 耳温计" not in text, "today has no date"
-    old = next(view for view in observations.unassigned(vehicle, World.doctor) if view["text"] == "38.2")
+    old = next(view for view in tray.look(vehicle, World.doctor).readings if view["text"] == "38.2")
     post(doctor, f"/readings/{old['id']}/place", encounter_id=url.rsplit("/", 1)[1])
     placed = doctor.get(url).text
     assert '<time class="tile-time" data-slot="time">2026-11-03 10:00</time>' in placed
@@ -186,6 +187,52 @@ def test_a_cuff_in_kilopascal_is_shown_in_both_units(vehicle: Node, doctor: Flas
     assert "The device shows 16.0/10.6 kPa" in doctor.get(url).text, "in the tray"
     observations.take_reading(vehicle, make_reading("cuff", "blood_pressure", values, taken_at=NOW, sequence=2))
     assert 'data-slot="given">The device shows 16.0/10.6 kPa</p>' in doctor.get(url).text
+
+
+def fill_tray(vehicle: Node, count: int) -> None:
+    for number in range(count):
+        values = {"glucose": (6.1, "mmol/L")}
+        old = make_reading("meter", "glucose", values, taken_at=NOW - timedelta(days=number), sequence=number)
+        observations.take_reading(vehicle, old, device_name="血糖仪")
+
+
+def test_a_full_tray_is_shown_a_page_at_a_time(vehicle: Node, doctor: FlaskClient) -> None:
+    fill_tray(vehicle, 45)
+    first = doctor.get("/unassigned").text
+    assert (first.count("data-tray="), "Page 1 of 3" in first) == (20, True)
+    assert doctor.get("/unassigned?page=3").text.count("data-tray=") == 5
+    assert doctor.get("/unassigned?page=99").text.count("data-tray=") == 5
+    beside = doctor.get(begin(doctor)).text
+    assert (beside.count("data-tray="), "All 45 unassigned readings" in beside) == (3, True)
+
+
+def test_the_readings_of_a_device_are_put_away_together_and_kept(vehicle: Node, doctor: FlaskClient) -> None:
+    fill_tray(vehicle, 3)
+    page = doctor.get("/unassigned").text
+    assert "Put away all 3 readings of 血糖仪?" in page
+    seen = re.search(r'name="seen" value="([^"]+)"', page)
+    assert seen is not None
+    vehicle.clock = lambda: NOW + timedelta(seconds=1)
+    late = make_reading("meter", "glucose", {"glucose": (7.7, "mmol/L")}, taken_at=NOW, sequence="late")
+    other = make_reading("t", "body_temperature", {"body_temperature": (38.2, "Cel")}, taken_at=NOW)
+    for reading in (late, other):
+        observations.take_reading(vehicle, reading)
+    assert post(doctor, "/unassigned/put-away", device_id="meter", seen="").status_code == 422
+    assert post(doctor, "/unassigned/put-away", device_id="meter", name="血糖仪", seen=seen[1]).status_code == 302
+    left = doctor.get("/unassigned").text
+    assert "3 readings of 血糖仪 were put away" in left
+    assert {view["text"] for view in tray.look(vehicle, World.doctor).readings} == {"7.7", "38.2"}, "nobody has seen it"
+    with vehicle.store.read() as session:
+        rows = session.exec(select(Observation).where(Observation.status == "entered-in-error")).all()
+        audited = session.exec(
+            select(AuditEntry).where(AuditEntry.detail == "put away with others of its device")
+        ).all()
+    assert [row.author_id for row in rows] == [entry.actor_id for entry in audited] == [World.doctor.user_id] * 3
+
+
+def test_another_vehicles_doctor_puts_nothing_away(vehicle: Node) -> None:
+    with pytest.raises(NotAllowed):
+        tray.put_away(vehicle, World.other_doctor, "meter", seen=NOW)
 
 
 def test_a_page_in_the_background_takes_no_readings_when_its_connection_comes_back(

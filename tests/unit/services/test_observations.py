@@ -12,7 +12,7 @@ from sqlmodel import select
 
 from teleconsult.domain.errors import Conflict, InvalidInput, NotAllowed
 from teleconsult.plugin_api import Reading, ReadingFlag, make_reading
-from teleconsult.services import encounters, observations
+from teleconsult.services import encounters, observations, tray
 from teleconsult.services.manual_entry import typed_components
 from teleconsult.services.node import Node
 from teleconsult.services.observations import Begun, take_reading
@@ -284,7 +284,7 @@ class TestTray:
         placed = observations.place_unassigned(node, World.doctor, shown["id"], view.id)
         assert (placed["patient"]["name"], placed["status"], placed["marks"]) == ("小明", "preliminary", [])
         assert ("node", "unassigned:changed", {"count": 0}) in events
-        assert observations.unassigned(node, World.doctor) == []
+        assert tray.look(node, World.doctor).readings == ()
 
     @pytest.mark.parametrize(
         ("before", "marks"),

@@ -13,6 +13,7 @@ import { WaveBoard } from "../lib/waves.js";
 import { startNotes } from "./notes.js";
 import { label, toTile } from "./reading.js";
 import { Streams } from "./streams.js";
+import { keepTray } from "./tray_beside.js";
 
 /** @typedef {import("./reading.js").ReadingView} ReadingView */
 
@@ -242,4 +243,8 @@ watch(`encounter:${encounterId}`, {
   waveform: (wave) => waves.add(wave),
   joined: catchUp,
 });
-watch("node", { device: showDevice, measuring: showMeasuring });
+watch("node", {
+  device: showDevice,
+  measuring: showMeasuring,
+  "unassigned:changed": keepTray(page.dataset.url ?? "", patientName),
+});

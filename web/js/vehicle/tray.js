@@ -4,11 +4,11 @@
  */
 
 import { watch } from "../lib/socket.js";
-import { all } from "../lib/dom.js";
+import { all, byId } from "../lib/dom.js";
 
 watch("node", {
   "unassigned:changed": (/** @type {{ count: number }} */ data) => {
     const sent = all("form[data-sent]").length > 0;
-    if (!sent && data.count !== all("[data-tray]").length) location.reload();
+    if (!sent && data.count !== Number(byId("tray-page").dataset.count)) location.reload();
   },
 });
