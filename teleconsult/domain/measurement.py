@@ -239,6 +239,7 @@ _URGENT_FROM = {
     "14743-9": Decimal("16.7"),
     "14770-2": Decimal("16.7"),
 }
+_URGENT_ABOVE = {TEMPERATURE.code: Decimal(39), HEART_RATE.code: Decimal(100)}
 _URGENT_TO = {"14743-9": Decimal("3.9"), "14770-2": Decimal("3.9")}
 _ELDERLY_YEARS = 65
 
@@ -260,15 +261,23 @@ def target_below(code: str, age_years: int | None) -> Decimal | None:
 def mark(component: Component, value: Decimal, *, age_years: int | None = None) -> Mark | None:
     """What is to be said beside a value in the component's unit, the most serious first; None for nothing.
 
-    Urgent: SBP ≥ 180, DBP ≥ 110 mmHg, any glucose ≥ 16.7 or ≤ 3.9 mmol/L in an adult (same source as
-    `target_below`). Without an age the person is taken for an adult under 65.
+    Urgent in an adult: SBP ≥ 180, DBP ≥ 110 mmHg, any glucose ≥ 16.7 or ≤ 3.9 mmol/L, temperature > 39 °C, heart or
+    pulse rate > 100 /min (same source as `target_below`; the last two from the urgent signs of type-2 diabetes,
+    where the rate is one that *stays* above 100, so a single value says that it is to be looked at). The source
+    gives no limit for SpO2, respiratory rate or weight, so none is marked. Without an age the person is taken for an
+    adult under 65.
     """
     if not component.low <= value <= component.high:
         return Mark.IMPLAUSIBLE
     if age_years is not None and age_years < 18:
         return None
     upper, lower = _URGENT_FROM.get(component.code), _URGENT_TO.get(component.code)
-    if (upper is not None and value >= upper) or (lower is not None and value <= lower):
+    above = _URGENT_ABOVE.get(component.code)
+    if (
+        (upper is not None and value >= upper)
+        or (above is not None and value > above)
+        or (lower is not None and value <= lower)
+    ):
         return Mark.URGENT
     target = target_below(component.code, age_years)
     return Mark.ABOVE_TARGET if target is not None and value >= target else None

@@ -49,6 +49,16 @@ def test_every_kind_is_whole():
         (m.SPO2, 50, "80", None),
         (m.SPO2, 50, "101", Mark.IMPLAUSIBLE),
         (m.TEMPERATURE, 50, "24.9", Mark.IMPLAUSIBLE),
+        (m.TEMPERATURE, 50, "38.9", None),
+        (m.TEMPERATURE, 50, "39.0", None),
+        (m.TEMPERATURE, 50, "39.1", Mark.URGENT),
+        (m.TEMPERATURE, 12, "39.1", None),
+        (m.HEART_RATE, 50, "99", None),
+        (m.HEART_RATE, 50, "100", None),
+        (m.HEART_RATE, 50, "101", Mark.URGENT),
+        (m.PULSE_RATE, 50, "101", Mark.URGENT),
+        (m.HEART_RATE, 12, "101", None),
+        (m.RESPIRATORY_RATE, 50, "40", None),
     ],
 )
 def test_marks(component, age, value, expected):
