@@ -20,6 +20,28 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 SECOND: list[str] = []
 
+DRAW = """async () => {
+  const { drawChart } = await import("/static/js/trends/chart.js");
+  const component = (key, value, level) => ({ key, value: String(value), label: key, unit: "mmHg", level });
+  const at = "2026-11-24T02:00:00Z";
+  const reading = {
+    id: "1", kind: "blood_pressure", name: "Blood pressure", text: "135/98", unit: "mmHg", taken_at: at,
+    marks: [], flags: [],
+    components: [component("systolic", 135, null), component("diastolic", 98, "warning")],
+  };
+  const targets = { systolic: 140, diastolic: 90 };
+  const options = { width: 400, height: 300, since: Date.parse(at) - 1000, until: Date.parse(at) + 1000 };
+  const svg = drawChart({ kind: "blood_pressure", readings: [reading], targets }, options);
+  const number = (selector, name) => Number(svg.querySelector(selector).getAttribute(name));
+  const caps = [...svg.querySelectorAll(".trend-cap")].map((cap) => Number(cap.getAttribute("y1")));
+  return {
+    top: number(".trend-bar", "y1"), foot: number(".trend-bar", "y2"), caps,
+    diastolic: number(".trend-limit-diastolic", "y1"), systolic: number(".trend-limit-systolic", "y1"),
+    plain: number(".trend-target", "y"), hatched: number("rect[fill^=url]", "y"),
+    hatchedTo: number("rect[fill^=url]", "y") + number("rect[fill^=url]", "height"),
+  };
+}"""
+
 
 def see_another(node: Node) -> None:
     """On the vehicle a second person's encounter is open."""
@@ -66,6 +88,15 @@ def test_a_stream_stands_beside_what_was_kept_and_goes_when_it_is_silent(
     specialist.until(lambda: live.count() == 0, "no stale value called live", 20)
     assert kept.is_visible()
     assert specialist.errors == []
+
+
+def test_a_foot_above_the_diastolic_target_is_seen_under_a_good_top(doctor: Person) -> None:
+    doctor.go("/today")
+    drawn = doctor.page.evaluate(DRAW)
+    assert drawn["systolic"] < drawn["top"] < drawn["foot"] < drawn["diastolic"], "y grows downwards"
+    assert drawn["plain"] == drawn["diastolic"], "the foot does not stand on the plain ground"
+    assert (drawn["hatched"], drawn["hatchedTo"]) == pytest.approx((drawn["systolic"], drawn["diastolic"]))
+    assert drawn["caps"] == [drawn["foot"]], "the end that misses is crossed, and it alone"
 
 
 def test_an_oximeter_left_on_the_finger_gives_the_next_person_no_value(doctor: Person) -> None:

@@ -131,20 +131,40 @@ export function niceTicks(low, high) {
 /**
  * The control target: the ground below it, and a line for each number.
  *
+ * Each end of a blood pressure's bar has a ground of its own, so that neither hides a miss of the other: plain below the
+ * diastolic target, where the foot has to stand, hatched from there to the systolic one, where the top may reach.
+ *
  * @param {Element} svg
  * @param {string[]} parts
  * @param {Record<string, number>} targets
  * @param {Place} place
  */
 function drawTargets(svg, parts, targets, { y, left, right, bottom }) {
-  const limits = parts.flatMap((key) => targets[key] ?? []);
-  if (!limits.length) return;
-  const top = y(Math.max(...limits));
-  svg.append(shape("rect", { class: "trend-target", x: left, y: top, width: right - left, height: bottom - top }));
-  for (const limit of limits) {
-    svg.append(shape("line", { class: "trend-limit", x1: left, x2: right, y1: y(limit), y2: y(limit) }));
+  const limits = parts.flatMap((key) => (targets[key] ? [{ key, limit: targets[key] }] : [])).sort((one, other) => one.limit - other.limit);
+  let ground = bottom;
+  for (const { key, limit } of limits) {
+    const at = { x: left, y: y(limit), width: right - left, height: Math.max(ground - y(limit), 0) };
+    svg.append(...groundOf(key, at));
+    ground = y(limit);
+  }
+  for (const { key, limit } of limits) {
+    svg.append(shape("line", { class: `trend-limit trend-limit-${key}`, x1: left, x2: right, y1: y(limit), y2: y(limit) }));
     svg.append(text(`< ${limit}`, { class: "trend-tick trend-limit-text", x: right + 6, y: y(limit) + 4 }));
   }
+}
+
+let hatches = 0;
+
+/**
+ * @param {string} key
+ * @param {{ x: number, y: number, width: number, height: number }} at
+ */
+function groundOf(key, at) {
+  if (key !== "systolic") return [shape("rect", { class: "trend-target", ...at })];
+  const id = `trend-hatch-${(hatches += 1)}`;
+  const pattern = shape("pattern", { id, width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" });
+  pattern.append(shape("line", { class: "trend-hatch", x1: 0, x2: 0, y1: 0, y2: 7 }));
+  return [pattern, shape("rect", { fill: `url(#${id})`, ...at })];
 }
 
 /**
@@ -218,6 +238,9 @@ function drawBars(svg, tops, feet, pulse, place) {
     });
     bar.append(text(titleOf(top.view, `${top.text}/${foot.text}`), {}, "title"));
     svg.append(bar);
+    for (const end of [top, foot]) {
+      if (end.level && !end.beyond) svg.append(shape("line", { class: `trend-cap trend-bar-${end.level}`, x1: x(end.at) - breadth - 1, x2: x(end.at) + breadth + 1, y1: y(end.value), y2: y(end.value) }));
+    }
     const above = y(top.value) - 5;
     if (level) drawMark(svg, x(top.at), above - 3, level, top.beyond || foot.beyond);
     if (written.has(index)) write(svg, `${top.text}/${foot.text}`, x(top.at), above - (level ? 10 : 1), place, index === tops.length - 1, y(top.value));
@@ -341,7 +364,12 @@ export function legendOf(trend, pulse) {
     if (keys.has("fasting_glucose")) items.push(["dot", t("Fasting glucose")]);
     if (keys.has("glucose")) items.push(["random", t("Glucose, not fasting")]);
   }
-  if (Object.keys(trend.targets ?? {}).length) items.push(["target", t("control target")]);
+  for (const [key, limit] of Object.entries(trend.targets ?? {})) {
+    if (key === "systolic") items.push([key, t("top of the bar here or lower: systolic below %(limit)s", { limit })]);
+    else if (key === "diastolic") items.push([key, t("foot of the bar here: diastolic below %(limit)s", { limit })]);
+    else items.push(["target", t("control target: below %(limit)s", { limit })]);
+  }
+  if (kind === "blood_pressure" && marks.some((one) => /** @type {any} */ (one).level)) items.push(["cap", t("this end misses the target")]);
   if (marks.some((one) => /** @type {any} */ (one).mark === "urgent")) items.push(["mark-danger", t("In the urgent range")]);
   if (marks.some((one) => /** @type {any} */ (one).mark === "above_target")) items.push(["mark-warning", t("Above the control target")]);
   if (marks.some((one) => /** @type {any} */ (one).mark === "implausible")) items.push(["mark-beyond", t("Implausible: measure again")]);
@@ -356,7 +384,12 @@ function symbol(name) {
   else if (name === "pulse") svg.append(shape("circle", { class: "trend-pulse", cx: 8, cy: 8, r: 3 }));
   else if (name === "dot") svg.append(shape("line", { class: "trend-line", x1: 0, x2: 16, y1: 8, y2: 8 }), shape("circle", { class: "trend-dot", cx: 8, cy: 8, r: 4 }));
   else if (name === "random") svg.append(shape("rect", { class: "trend-dot trend-random", x: 4.5, y: 4.5, width: 7, height: 7, transform: "rotate(45 8 8)" }));
-  else if (name === "target") svg.append(shape("rect", { class: "trend-target", x: 0, y: 3, width: 16, height: 12 }), shape("line", { class: "trend-limit", x1: 0, x2: 16, y1: 3, y2: 3 }));
+  else if (["target", "systolic", "diastolic"].includes(name)) {
+    svg.append(...groundOf(name, { x: 0, y: 3, width: 16, height: 12 }), shape("line", { class: `trend-limit trend-limit-${name}`, x1: 0, x2: 16, y1: 3, y2: 3 }));
+  } else if (name === "cap") {
+    svg.append(shape("line", { class: "trend-bar trend-bar-warning", x1: 8, x2: 8, y1: 3, y2: 15, "stroke-width": 5 }));
+    svg.append(shape("line", { class: "trend-cap trend-bar-warning", x1: 2, x2: 14, y1: 3, y2: 3 }));
+  }
   else drawMark(svg, 8, 8, name === "mark-danger" ? "danger" : "warning", name === "mark-beyond");
   return svg;
 }
