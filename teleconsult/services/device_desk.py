@@ -20,7 +20,7 @@ from sqlmodel import select
 from teleconsult.domain import measurement
 from teleconsult.domain.consult import CALLABLE
 from teleconsult.domain.errors import N_, Conflict
-from teleconsult.plugin_api import DeviceInfo, DeviceState, DeviceStatus, Reading, Waveform
+from teleconsult.plugin_api import DeviceInfo, DeviceState, DeviceStatus, Reading, Text, Waveform
 from teleconsult.services import measuring, observations
 from teleconsult.services.device_testing import TEST_SECONDS, Test
 from teleconsult.services.node import Node
@@ -182,6 +182,12 @@ class DeviceDesk:
             self._found[plugin, reader, info.device_id] = info
         data = {"plugin": plugin, "reader": reader, "device_id": info.device_id, "name": info.name}
         self._node.bus.publish("node", "device:found", data)
+
+    def on_search(self, plugin: str, reader: str, sentence: Text | None) -> None:
+        """A search says why it can find nothing, such as Bluetooth being off; None: it can search after all."""
+        words = {"en": sentence.en, "zh": sentence.in_language("zh")} if sentence else None
+        data = {"plugin": plugin, "reader": reader, "sentence": words}
+        self._node.bus.publish("node", "device:search", data)
 
     # What people ask
 

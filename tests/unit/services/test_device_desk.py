@@ -334,6 +334,15 @@ def test_the_next_value_of_a_stream_is_its_test(watched: Watched) -> None:
     assert kept(watched.node) == []
 
 
+def test_a_search_that_cannot_find_anything_says_why(watched: Watched) -> None:
+    watched.desk.on_search("p", "r", Text(en="Bluetooth is off.", zh="蓝牙已关闭。"))
+    watched.desk.on_search("p", "r", None)
+    assert watched.heard("device:search") == [
+        ("node", {"plugin": "p", "reader": "r", "sentence": {"en": "Bluetooth is off.", "zh": "蓝牙已关闭。"}}),
+        ("node", {"plugin": "p", "reader": "r", "sentence": None}),
+    ]
+
+
 def test_a_test_that_was_stopped_swallows_no_reading(watched: Watched) -> None:
     watched.see(World.patient_id)
     watched.desk.begin_test("cuff")

@@ -86,7 +86,18 @@ function showFound(device) {
     /** @type {HTMLInputElement} */ (find(`[name=${name}]`, row)).value = device[name];
   }
   list.append(row);
+  list.hidden = false;
   announce(t("Found: %(name)s", { name: device.name }));
+}
+
+/** Why the search that runs can find nothing: {sort of device, sentence}. */
+let searching = { reader: "", sentence: "" };
+
+/** @param {{ plugin: string, reader: string, sentence: { en: string, zh: string } | null }} search */
+function showSearch(search) {
+  if (`${search.plugin}/${search.reader}` !== searching.reader) return;
+  searching.sentence = search.sentence?.[language] ?? "";
+  byId("search-state").textContent = searching.sentence || t("Searching. Switch the device on and keep it near.");
 }
 
 function startSearch() {
@@ -98,10 +109,11 @@ function startSearch() {
     const state = byId("search-state");
     if (button) setBusy(button);
     state.textContent = t("Searching. Switch the device on and keep it near.");
+    searching = { reader: String(new FormData(form).get("reader")), sentence: "" };
     try {
       await postJson(form.action, new FormData(form));
       await new Promise((done) => setTimeout(done, Number(form.dataset.seconds) * 1000));
-      state.textContent = all("#found li").length ? t("The search has ended.") : t("Nothing was found. Is the device switched on and near?");
+      state.textContent = searching.sentence ? searching.sentence : all("#found li").length ? t("The search has ended.") : t("Nothing was found. Is the device switched on and near?");
     } catch (problem) {
       state.textContent = problem instanceof Error ? problem.message : String(problem);
     } finally {
@@ -143,4 +155,4 @@ for (const place of all("[data-device]")) {
   const seconds = Number(find("[data-part='testing']", place)?.dataset.seconds ?? 0);
   if (seconds) showTesting({ device_id: place.dataset.device ?? "", seconds });
 }
-watch("node", { device: show, "device:found": showFound, "device:testing": showTesting, "device:tested": showTest, measuring: showTarget });
+watch("node", { device: show, "device:found": showFound, "device:search": showSearch, "device:testing": showTesting, "device:tested": showTest, measuring: showTarget });
