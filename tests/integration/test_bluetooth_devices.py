@@ -23,15 +23,17 @@ from sqlmodel import col, select
 from teleconsult.demo import virtual_cuff
 from teleconsult.demo.run import Demo
 from teleconsult.domain.errors import InvalidInput, NotFound, Unavailable
+from teleconsult.domain.ids import utc_now
 from teleconsult.domain.plugin_state import MemoryPluginStateStore, PluginRecord
 from teleconsult.plugin_host import PluginConfig, PluginHost, virtual_devices
 from teleconsult.plugin_host.virtual_devices import VirtualRadio
-from teleconsult.services import devices, encounters
+from teleconsult.services import devices, encounters, observations
 from teleconsult.services.node import Node
 from teleconsult.settings import NodeKind, Settings
 from teleconsult.store import Store
 from teleconsult.store.plugins import DatabasePluginState
 from teleconsult.store.tables import DeviceAssignment, Observation
+from tests.support.people import another_patient
 from tests.support.world import World
 
 PLUGIN = "vitals-bluetooth"
@@ -134,6 +136,13 @@ class Clinic:
                 self._changed.wait(1.0)
         assert len(rows) == count, [row.components for row in rows]
         return rows
+
+    def next_person(self, minutes: int) -> None:
+        """So much later the next person sits down and the devices measure for them."""
+        self.node.clock = lambda: utc_now() + timedelta(minutes=minutes)
+        encounters.finish_encounter(self.node, World.doctor, self.encounter_id)
+        later = encounters.start_encounter(self.node, World.doctor, another_patient(self.node)).id
+        encounters.open_encounter_page(self.node, World.doctor, later)
 
     def sentences(self) -> list[str]:
         """Everything the device's card has said."""
@@ -264,6 +273,26 @@ def test_a_reading_without_an_encounter_waits_in_the_tray(clinic: Clinic) -> Non
     clinic.wait("unassigned:changed", lambda _, d: d["count"] == 1)
     [row] = clinic.stored(1)
     assert (row.patient_id, row.encounter_id, [m["mark"] for m in row.marks]) == (None, None, ["nobody"])
+
+
+def test_what_a_device_without_a_clock_measured_for_one_person_is_never_the_next_one_s(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node cannot keep the reading of the first; it comes again when the devices measure for the second."""
+    keep = observations.take_reading
+
+    def refuse(*_args: Any, **_more: Any) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(observations, "take_reading", refuse)
+    clinic.measure(systolic=177, undated=True)
+    heard = len(clinic.told)
+    clinic.state("searching", after=heard)  # the reader has given up, and remembers
+    clinic.next_person(minutes=10)
+    monkeypatch.setattr(observations, "take_reading", keep)
+    [row] = clinic.stored(1)
+    assert (components(row)["8480-6"], row.encounter_id) == (177, None)
+    assert "before_encounter" in {mark["mark"] for mark in row.marks}
 
 
 # Devices that misbehave

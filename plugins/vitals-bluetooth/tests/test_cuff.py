@@ -14,6 +14,7 @@ from teleconsult_vitals_bluetooth.interpret import Taken
 from teleconsult_vitals_bluetooth.settings import BluetoothSettings
 from teleconsult_vitals_bluetooth.simulated.threaded import Peripheral, Value, device, stamp
 from teleconsult_vitals_bluetooth.thermometer import Thermometer
+from teleconsult_vitals_bluetooth.unkept import Unkept
 
 from teleconsult.plugin_api import DeviceInfo, DeviceUnavailable, ReadingFlag
 from teleconsult.plugin_api.checking import BenchSession
@@ -282,16 +283,36 @@ def test_what_the_node_could_not_keep_is_offered_again_once(radio, start):
     assert second.session.memory["unkept"] == []
 
 
+def test_what_came_without_a_time_is_offered_again_with_the_time_when_it_came(radio, start):
+    """One person's reading that the node could not keep must not be of now when the next one sits there."""
+    peripheral = cuff(radio)
+    first = start(peripheral)
+    first.status("idle")
+    first.session.refuse_readings = True
+    peripheral.send(0x2A35, frame(160))
+    assert first.ended() is not None
+    second = start(peripheral, memory=first.session.memory, clock=lambda: NOW + timedelta(hours=1))
+    again = second.reading()
+    assert (again.value("systolic"), again.taken_at, again.flags) == (160, NOW, ())
+    peripheral.send(0x2A35, frame(120))
+    assert second.reading().taken_at == NOW + timedelta(hours=1)
+
+
+def test_what_an_earlier_version_kept_without_a_time_is_not_of_now(radio, start):
+    kept = ["blood_pressure", {"systolic": ["160", "mm[Hg]"], "diastolic": ["90", "mm[Hg]"]}, None, "a-1", [], ""]
+    reading = start(cuff(radio), memory={"unkept": [kept]}).reading()
+    assert (reading.taken_at, reading.flags) == (None, (ReadingFlag.CLOCK_NOT_SET,))
+
+
 def test_of_too_much_to_remember_the_newest_is_remembered():
     async def remember():
         info = DeviceInfo(device_id="ble-1", name="cuff")
-        reader = Cuff(info)
-        reader.session = BenchSession(info)
+        session = BenchSession(info)
         values = {key: (Decimal(120), "mm[Hg]") for key in ("systolic", "diastolic", "mean", "pulse_rate")}
         flags = tuple(ReadingFlag)
-        reader._unkept = [Taken("blood_pressure", values, NOW, f"n{n}", flags, raw=bytes(20)) for n in range(90)]
-        await reader._remember_unkept()
-        return reader.session.memory["unkept"]
+        unkept = Unkept(session)
+        await unkept.save(Taken("blood_pressure", values, NOW, f"n{n}", flags, raw=bytes(20)) for n in range(90))
+        return session.memory["unkept"]
 
     kept = [Taken.kept(saved).sequence for saved in asyncio.run(remember())]
     assert 10 < len(kept) <= 30
@@ -315,8 +336,10 @@ def test_a_clock_that_takes_the_time_and_says_no_was_set(radio, start):
 
 def test_a_spoilt_memory_does_no_harm(radio, start):
     peripheral = cuff(radio)
-    bench = start(peripheral, memory={"unkept": [1, ["x"], ["blood_pressure", {"systolic": ["x", "y"]}, 1, 2, [], ""]]})
-    bench.status("idle")
+    for spoilt in ([1, ["x"], ["blood_pressure", {"systolic": ["x", "y"]}, 1, 2, [], ""]], 7, {"a": 1}):
+        bench = start(peripheral, memory={"unkept": spoilt})
+        bench.status("idle")
+        bench.cancel()
 
 
 def test_an_absent_device_is_unavailable(radio, device_bench):

@@ -5,7 +5,7 @@ Pure. The readers decide what to do with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -37,6 +37,8 @@ class Taken:
     flags: tuple[ReadingFlag, ...] = ()
     continuous: bool = False
     raw: bytes = b""
+    received_at: datetime | None = field(default=None, compare=False)
+    """When its frame came."""
     record: int | None = field(default=None, compare=False)
     """The number under which the device still has it; the bookmark moves to it when the node has it too."""
 
@@ -45,11 +47,20 @@ class Taken:
         """Whether it is lost if the node cannot keep it now: it is no passing value, and the device has it no more."""
         return not self.continuous and self.record is None
 
+    def received(self, at: datetime) -> Taken:
+        """The same, of a frame that came at `at`: that is its time if the device has no clock at all.
+
+        It is fixed here and not left to the node, which may be able to keep it only when somebody else is measured.
+        """
+        dated = self.taken_at is not None or ReadingFlag.CLOCK_NOT_SET in self.flags
+        return replace(self, received_at=at, taken_at=self.taken_at if dated else at)
+
     def keep(self) -> list[object]:
-        """As JSON, until the node has it."""
+        """As JSON, until the node has it. Without a time of its own it is of the time when it came."""
         values = {key: [str(number), unit] for key, (number, unit) in self.values.items()}
-        at = self.taken_at.isoformat() if self.taken_at else None
-        return [self.kind, values, at, self.sequence, [str(flag) for flag in self.flags], self.raw.hex()]
+        at = self.taken_at or self.received_at
+        flags = [str(flag) for flag in self.flags]
+        return [self.kind, values, at.isoformat() if at else None, self.sequence, flags, self.raw.hex()]
 
     @classmethod
     def kept(cls, saved: list[object]) -> Taken:
@@ -57,12 +68,15 @@ class Taken:
         kind, values, at, sequence, flags, raw = saved
         if not (isinstance(values, dict) and isinstance(flags, list)):
             raise TypeError("no kept reading")
+        found = [ReadingFlag(str(flag)) for flag in flags]
+        if not at and ReadingFlag.CLOCK_NOT_SET not in found:
+            found.append(ReadingFlag.CLOCK_NOT_SET)  # kept by an earlier version of this plugin; it is not of now
         return cls(
             str(kind),
             {str(key): (Decimal(str(number)), str(unit)) for key, (number, unit) in values.items()},
             datetime.fromisoformat(str(at)) if at else None,
             str(sequence) if sequence else None,
-            tuple(ReadingFlag(str(flag)) for flag in flags),
+            tuple(found),
             raw=bytes.fromhex(str(raw)),
         )
 
@@ -90,5 +104,5 @@ def failed(value: Number, sentence: Text = texts.NO_NUMBER) -> Notice:
 
 
 def when(stamp: Stamp | None, clock: DeviceClock, now: datetime) -> tuple[datetime | None, tuple[ReadingFlag, ...]]:
-    """When it was taken. A frame without a stamp is of now; but then the reading's sequence must tell a repeat."""
+    """When it was taken. A frame without a stamp was measured when it came; its sequence must tell a repeat."""
     return (None, ()) if stamp is None else clock.taken(stamp.moment(), now)

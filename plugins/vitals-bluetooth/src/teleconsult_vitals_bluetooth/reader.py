@@ -8,13 +8,13 @@ remembered and offered first the next time.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from teleconsult.plugin_api import (
@@ -38,6 +38,7 @@ from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken
 from teleconsult_vitals_bluetooth.link import Link, Radio, heed_cancellation
 from teleconsult_vitals_bluetooth.settings import BluetoothSettings
 from teleconsult_vitals_bluetooth.timekeeping import Timekeeper
+from teleconsult_vitals_bluetooth.unkept import Unkept
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +46,17 @@ QUEUE = 1000
 """So many frames may wait. More is no device that measures."""
 STREAM_PAUSE = 0.5
 """Seconds between two values of a stream that are handed over; those between are passed over."""
-KEPT_READINGS = 30
-KEPT_BYTES = 9000
-"""Bonds and bookmarks need their place in the memory too."""
 NEARLY_EMPTY = 15
 """Percent of charge at which the person at the device is told."""
 
-Frame = tuple[str, bytes]
+
+@dataclass(frozen=True)
+class Frame:
+    """What a characteristic sent, and when it came."""
+
+    uuid: str
+    data: bytes
+    at: datetime
 
 
 class BluetoothReader(DeviceReader):
@@ -71,6 +76,7 @@ class BluetoothReader(DeviceReader):
     settings: BluetoothSettings
     session: DeviceSession
     link: Link
+    unkept: Unkept
     _timekeeper: Timekeeper
 
     def __init__(self, device: DeviceInfo, settings: BluetoothSettings | None = None) -> None:
@@ -79,7 +85,6 @@ class BluetoothReader(DeviceReader):
         self._awake = asyncio.Event()
         self._newest: dict[str, bytes] = {}
         self._streamed_at: dict[str, float] = {}
-        self._unkept: list[Taken] = []
         self._flooded = False
         self._malformed = 0
         self._said: tuple[DeviceState, Text] | None = None
@@ -158,10 +163,11 @@ class BluetoothReader(DeviceReader):
     async def run(self, session: DeviceSession) -> None:
         """Reach the device and read it until it is gone or this is cancelled. Raises DeviceUnavailable."""
         self.session = session
-        await self._offer_again()
+        self.unkept = Unkept(session)
         address = self.device.address or self.device.device_id.removeprefix("ble-")
-        kept = session.memory.get("bluetooth", {})
         try:
+            await self._offer_again()
+            kept = session.memory.get("bluetooth", {})
             async with Radio.open(self.settings.radio, kept, self._keep_bonds) as radio:
                 found = await radio.find(address, self.settings.search_seconds)
                 async with Link.open(radio, found, self._awake.set) as link:
@@ -169,7 +175,7 @@ class BluetoothReader(DeviceReader):
                     await self._prepare()
                     await self._pump()
         finally:
-            await self._remember_unkept()
+            await self.unkept.save(self._still_queued())
 
     async def say(self, state: DeviceState, sentence: Text, *, again: bool = False) -> None:
         """Say how the device is, unless that was the last thing said (`again`: also then)."""
@@ -232,14 +238,14 @@ class BluetoothReader(DeviceReader):
             self._heard_newest(uuid, data)
             return
         if len(self._queue) < QUEUE:
-            self._queue.append((uuid, data))
+            self._queue.append(Frame(uuid, data, self.session.now()))
         else:
             self._flooded = True
         self._awake.set()
 
     def _heard_newest(self, uuid: str, data: bytes) -> None:
         if uuid not in self._newest:
-            self._queue.append((uuid, b""))
+            self._queue.append(Frame(uuid, b"", self.session.now()))
         self._newest[uuid] = data
         self._awake.set()
 
@@ -252,7 +258,7 @@ class BluetoothReader(DeviceReader):
                 heed_cancellation()
                 self._awake.clear()
                 if self._queue:
-                    await self._handle(*self._queue.popleft())
+                    await self._handle(self._queue.popleft())
                 elif self.link.lost:
                     await self.gone()
                     break
@@ -282,27 +288,29 @@ class BluetoothReader(DeviceReader):
             return texts.LOST_MEASURING
         return texts.ASLEEP if self._took_any else texts.LOST
 
-    async def _handle(self, uuid: str, data: bytes) -> None:
-        data = self._newest.pop(uuid, data)
-        if uuid == uuids.BATTERY_LEVEL:
-            await self._tell_battery(data)
+    async def _handle(self, frame: Frame) -> None:
+        frame = replace(frame, data=self._newest.pop(frame.uuid, frame.data))
+        if frame.uuid == uuids.BATTERY_LEVEL:
+            await self._tell_battery(frame.data)
             return
-        if uuid not in self.streams:
+        if frame.uuid not in self.streams:
             await self._timekeeper.check()
-        await self._deliver(self._interpret(uuid, data), insist=uuid not in self.streams)
+        await self._deliver(self._interpret(frame), insist=frame.uuid not in self.streams)
         await self.after()
 
-    def _interpret(self, uuid: str, data: bytes) -> list[Outcome]:
+    def _interpret(self, frame: Frame) -> list[Outcome]:
         try:
-            return list(self.take(uuid, data))
+            outcomes = list(self.take(frame.uuid, frame.data))
         except MalformedFrame as error:
             self._malformed += 1
-            log.warning("%s: malformed frame %s of %s: %s", self.device.device_id, data[:64].hex(), uuid, error)
+            shown = frame.data[:64].hex()
+            log.warning("%s: malformed frame %s of %s: %s", self.device.device_id, shown, frame.uuid, error)
             return [Notice(DeviceState.FAILED, texts.malformed(self._malformed))]
+        return [each.received(frame.at) if isinstance(each, Taken) else each for each in outcomes]
 
     async def _deliver(self, outcomes: list[Outcome], *, insist: bool = True) -> None:
         """Hand over readings and say sentences, in order. `insist`: a failure is said each time, not once in a row."""
-        self._unkept += [outcome for outcome in outcomes if isinstance(outcome, Taken) and outcome.must_be_remembered]
+        self.unkept.readings += [each for each in outcomes if isinstance(each, Taken) and each.must_be_remembered]
         for outcome in outcomes:
             if isinstance(outcome, Notice):
                 await self.say(outcome.state, outcome.sentence, again=insist and outcome.state is DeviceState.FAILED)
@@ -311,7 +319,7 @@ class BluetoothReader(DeviceReader):
             elif isinstance(outcome, Taken):
                 await self._hand_over(outcome)
                 if outcome.must_be_remembered:
-                    self._unkept.remove(outcome)
+                    self.unkept.readings.remove(outcome)
                 self._took_any = True
                 await self.kept(outcome)
                 await self.say(DeviceState.IDLE, self.ready)
@@ -338,41 +346,22 @@ class BluetoothReader(DeviceReader):
 
     # What was received and not kept yet
 
-    def unsent(self) -> list[Taken]:
-        """Readings that were received and would be lost with this connection."""
-        left = list(self._unkept)
+    def _still_queued(self) -> list[Taken]:
+        """Readings of frames that would be lost with this connection."""
+        left: list[Taken] = []
         while self._queue:
-            uuid, data = self._queue.popleft()
-            if uuid in self.listens:
-                outcomes = [outcome for outcome in self._interpret(uuid, data) if isinstance(outcome, Taken)]
+            frame = self._queue.popleft()
+            if frame.uuid in self.listens:
+                outcomes = [outcome for outcome in self._interpret(frame) if isinstance(outcome, Taken)]
                 left += [taken for taken in outcomes if taken.must_be_remembered]
         return left
 
-    async def _remember_unkept(self) -> None:
-        left = [taken.keep() for taken in self.unsent()]
-        if not left and not self.session.memory.get("unkept"):
-            return
-        newest = left[-KEPT_READINGS:]
-        while len(json.dumps(newest)) > KEPT_BYTES:
-            del newest[0]
-        if len(newest) < len(left):
-            log.warning("%s: %d readings could not be kept", self.device.device_id, len(left) - len(newest))
-        await self.session.remember(unkept=newest)
-
     async def _offer_again(self) -> None:
         """Offer what an earlier reader received and could not hand over. Raises ReadingNotTaken."""
-        self._unkept = []
-        for saved in self.session.memory.get("unkept", []):
-            try:
-                self._unkept.append(Taken.kept(saved))
-            except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
-                log.warning("%s: a kept reading cannot be read: %s", self.device.device_id, error)
-        try:
-            while self._unkept:
-                await self._hand_over(self._unkept[0])
-                del self._unkept[0]
-        finally:
-            await self._remember_unkept()
+        while self.unkept.readings:
+            await self._hand_over(self.unkept.readings[0])
+            del self.unkept.readings[0]
+        await self.unkept.save()
 
 
 async def _forget(_: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ class Cuff(Instrument):
 
     kind = "blood-pressure"
     model = "VC-1 cuff"
-    keys = frozenset({"systolic", "diastolic", "mean", "pulse_rate", "user", "irregular", "kilopascal"})
+    keys = frozenset({"systolic", "diastolic", "mean", "pulse_rate", "user", "irregular", "kilopascal", "undated"})
     impossible = MappingProxyType({"systolic": 330, "diastolic": 12, "mean": 118, "pulse_rate": 72})
     STEPS = 12
 
@@ -58,7 +58,7 @@ class Cuff(Instrument):
             high,
             low,
             values.get("mean", low + (high - low) / 3),
-            at,
+            None if values.get("undated") else at,
             values.get("pulse_rate", round(body.pulse_rate(t, 20))),
             values.get("user"),
             CuffStatus.IRREGULAR_PULSE if values.get("irregular") else CuffStatus(0),
@@ -102,7 +102,7 @@ class Oximeter(Streaming):
 
     kind = "oximeter"
     model = "VO-2 oximeter"
-    keys = frozenset({"spo2", "pulse_rate"})
+    keys = frozenset({"spo2", "pulse_rate", "undated"})
     impossible = MappingProxyType({"spo2": 127, "pulse_rate": 420})
     SECONDS = 5
 
@@ -129,7 +129,8 @@ class Oximeter(Streaming):
         """One spot-check."""
         spo2, rate = self._now(time.time())
         spo2, rate = values.get("spo2", spo2), values.get("pulse_rate", rate)
-        frame = frames.spot_oximetry(spo2, rate, at, OximetryStatus.FULLY_QUALIFIED, SensorStatus(0))
+        stamp = None if values.get("undated") else at
+        frame = frames.spot_oximetry(spo2, rate, stamp, OximetryStatus.FULLY_QUALIFIED, SensorStatus(0))
         return [(self._spot, frame)]
 
     def failed(self, at: datetime) -> list[Outgoing]:
