@@ -1,7 +1,7 @@
 """Oximeter, thermometer, scale and strap on the virtual radio. What holds for all readers is in test_cuff."""
 # ruff: noqa: DTZ001 - a device's clock names no zone
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -27,7 +27,8 @@ def sfloats(*values):
 @pytest.fixture
 def start(radio, device_bench):
     def begin(reader, peripheral, **more):
-        return device_bench(reader, radio.settings, device=device(peripheral), clock=lambda: NOW, **more)
+        more.setdefault("clock", lambda: NOW)
+        return device_bench(reader, radio.settings, device=device(peripheral), **more)
 
     return begin
 
@@ -70,6 +71,30 @@ def test_fahrenheit_is_converted_and_kept(radio, start):
     peripheral.send(0x2A1C, bytes.fromhex("01d90300ff"))
     [temperature] = bench.reading().components
     assert (temperature.value, temperature.unit, temperature.as_given) == (Decimal("36.94"), "Cel", "98.5 [degF]")
+
+
+def test_a_clock_that_stands_still_makes_no_repeat_of_the_next_person_s_temperature(radio, start):
+    peripheral = thermometer(radio)
+    frame = bytes.fromhex("026d0100ff") + stamp(datetime(2000, 1, 1))
+    now = NOW
+    bench = start(Thermometer, peripheral, clock=lambda: now)
+    bench.status("idle")
+    peripheral.send(0x2A1C, frame, frame)
+    first, repeat = bench.reading(), bench.reading()
+    assert first.reading_id == repeat.reading_id
+    now += timedelta(seconds=20)
+    peripheral.send(0x2A1C, frame)
+    second = bench.reading()
+    assert second.reading_id != first.reading_id
+    assert second.flags == (ReadingFlag.CLOCK_NOT_SET,)
+    bench.cancel()
+    now += timedelta(seconds=10)
+    again = start(Thermometer, peripheral, clock=lambda: now, memory=bench.session.memory)
+    peripheral.send(0x2A1C, frame)
+    assert again.reading().reading_id == second.reading_id, "sent again in the next connection"
+    now += timedelta(seconds=20)
+    peripheral.send(0x2A1C, frame)
+    assert again.reading().reading_id not in {first.reading_id, second.reading_id}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ ABSURD = timedelta(days=20 * 365)
 """A clock this far off was never set, and it is not known whether it runs at all."""
 
 Taken = tuple[datetime | None, tuple[ReadingFlag, ...]]
-_NOT_SET: Taken = (None, (ReadingFlag.CLOCK_NOT_SET,))
+NOT_SET: Taken = (None, (ReadingFlag.CLOCK_NOT_SET,))
 
 
 @dataclass(frozen=True)
@@ -33,29 +33,34 @@ class DeviceClock:
     set_at: datetime | None = None
     """When we set it; None if it cannot be set."""
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was seen to be a clock that runs: then two measurements do not have the same time."""
+        return self.set_at is not None or (self.ahead is not None and abs(self.ahead) < ABSURD)
+
     def taken(self, shown: datetime | None, now: datetime) -> Taken:
         """When it was in UTC, and what to say about it, for the time without zone that the device gave.
 
         `None` for `shown` is a stamp without a usable date. The time is None where nothing can be said.
         """
         if shown is None:
-            return _NOT_SET
+            return NOT_SET
         try:
             at = shown.replace(tzinfo=self.zone).astimezone(UTC)
         except (OverflowError, ValueError):
-            return _NOT_SET
+            return NOT_SET
         if self.set_at is not None and self.set_at - CLOSE <= at <= now + CLOSE:
             return at, ()  # taken since we set the clock
         if self.ahead is None:
-            return (at, ()) if now - self.trusted <= at <= now + CLOSE else _NOT_SET
+            return (at, ()) if now - self.trusted <= at <= now + CLOSE else NOT_SET
         if abs(self.ahead) >= ABSURD:
-            return _NOT_SET
+            return NOT_SET
         if abs(self.ahead) <= CLOSE:
-            return (at, ()) if at <= now + CLOSE else _NOT_SET
+            return (at, ()) if at <= now + CLOSE else NOT_SET
         try:
             corrected = at - self.ahead
         except OverflowError:
-            return _NOT_SET
+            return NOT_SET
         if corrected > now + CLOSE:  # the clock was set back since then, so the difference tells nothing
-            return _NOT_SET
+            return NOT_SET
         return corrected, (ReadingFlag.CLOCK_CORRECTED,)

@@ -14,7 +14,7 @@ from teleconsult_vitals_bluetooth.blood_pressure import (
     parse_blood_pressure,
 )
 from teleconsult_vitals_bluetooth.ieee11073 import Special
-from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken, failed, number, when
+from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken, failed, number
 from teleconsult_vitals_bluetooth.reader import BluetoothReader
 
 _FLAGS = {
@@ -67,12 +67,12 @@ class Cuff(BluetoothReader):
             "mean": (number(value.mean), value.unit),
             "pulse_rate": (None if value.pulse_rate is None else number(value.pulse_rate), "/min"),
         }
-        at, clock_flags = when(value.stamp, self.clock, self.session.now())
+        dated = self.date(value.stamp, data, user=value.user)
         return Taken(
             "blood_pressure",
             {key: (pressure, unit) for key, (pressure, unit) in given.items() if pressure is not None},
-            taken_at=at,
-            sequence=self.sequence(value.stamp, value.user),
-            flags=(*quality_flags(value), *clock_flags),
+            taken_at=dated.taken_at,
+            sequence=dated.sequence,
+            flags=(*quality_flags(value), *dated.flags),
             raw=data,
         )

@@ -11,8 +11,7 @@ from decimal import Decimal
 
 from teleconsult.plugin_api import DeviceState, ReadingFlag, Text
 from teleconsult_vitals_bluetooth import texts
-from teleconsult_vitals_bluetooth.clock import DeviceClock
-from teleconsult_vitals_bluetooth.frames import MalformedFrame, Stamp
+from teleconsult_vitals_bluetooth.frames import MalformedFrame
 from teleconsult_vitals_bluetooth.ieee11073 import Number, Special
 
 _PLACES, _LARGEST = 8, Decimal(1_000_000)
@@ -101,8 +100,3 @@ def failed(value: Number, sentence: Text = texts.NO_NUMBER) -> Notice:
     elif value is Special.NEGATIVE_INFINITY:
         sentence = texts.BELOW
     return Notice(DeviceState.FAILED, sentence)
-
-
-def when(stamp: Stamp | None, clock: DeviceClock, now: datetime) -> tuple[datetime | None, tuple[ReadingFlag, ...]]:
-    """When it was taken. A frame without a stamp was measured when it came; its sequence must tell a repeat."""
-    return (None, ()) if stamp is None else clock.taken(stamp.moment(), now)

@@ -10,7 +10,7 @@ from typing import ClassVar
 from teleconsult.plugin_api import Command, DeviceState, ReadingFlag, Text
 from teleconsult_vitals_bluetooth import racp, texts, uuids
 from teleconsult_vitals_bluetooth.frames import MalformedFrame
-from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken, failed, number, when
+from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken, failed, number
 from teleconsult_vitals_bluetooth.oximetry import (
     OximeterStatus,
     Oximetry,
@@ -124,15 +124,19 @@ class Oximeter(BluetoothReader):
         if not spot:
             yield Taken("spo2", given, taken_at=self.session.now(), flags=flags, continuous=True, raw=data)
             return
-        at, clock_flags = when(value.stamp, self.clock, self.session.now())
-        if value.clock_not_set:
-            at, clock_flags = None, (ReadingFlag.CLOCK_NOT_SET,)
-        sequence = self.sequence(value.stamp)
+        dated = self.date(value.stamp, data, believed=not value.clock_not_set)
         if self._fetching:
-            if sequence in self.session.memory.get("spot_checks", []):
+            if dated.sequence in self.session.memory.get("spot_checks", []):
                 return
             self._fetched += 1
-        yield Taken("spo2", given, taken_at=at, sequence=sequence, flags=(*flags, *clock_flags), raw=data)
+        yield Taken(
+            "spo2",
+            given,
+            taken_at=dated.taken_at,
+            sequence=dated.sequence,
+            flags=(*flags, *dated.flags),
+            raw=data,
+        )
 
     async def kept(self, taken: Taken) -> None:
         """Remember the spot check, so that it is passed over when the oximeter hands it over again."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
@@ -28,6 +27,7 @@ from teleconsult.plugin_api import (
 )
 from teleconsult_vitals_bluetooth import texts, uuids
 from teleconsult_vitals_bluetooth.clock import DeviceClock
+from teleconsult_vitals_bluetooth.dating import Dated, Dating
 from teleconsult_vitals_bluetooth.frames import (
     MalformedFrame,
     Stamp,
@@ -77,6 +77,9 @@ class BluetoothReader(DeviceReader):
     session: DeviceSession
     link: Link
     unkept: Unkept
+    dating: Dating
+    _arrived: datetime
+    """When the frame came that is being taken."""
     _timekeeper: Timekeeper
 
     def __init__(self, device: DeviceInfo, settings: BluetoothSettings | None = None) -> None:
@@ -90,8 +93,6 @@ class BluetoothReader(DeviceReader):
         self._said: tuple[DeviceState, Text] | None = None
         self._took_any = False
         self._streaming = False
-        self._run = secrets.token_hex(6)
-        self._unstamped = 0
 
     # What a reader of one sort of device adds
 
@@ -124,15 +125,9 @@ class BluetoothReader(DeviceReader):
         """What is known of the device's clock."""
         return self._timekeeper.clock
 
-    def sequence(self, stamp: Stamp | None, user: int | None = None) -> str:
-        """What tells a reading from all others of the device, also when the device sends it once more.
-
-        That is the device's own unchanged time. A frame without a usable one counts as a new reading each time.
-        """
-        if stamp is None or stamp.moment() is None:
-            self._unstamped += 1
-            return f"{self._run}-{self._unstamped}"
-        return str(stamp) if user is None else f"{stamp}/{user}"
+    def date(self, stamp: Stamp | None, data: bytes, *, user: int | None = None, believed: bool = True) -> Dated:
+        """When the frame that is being taken was measured, and what tells its reading from others; see `Dating`."""
+        return self.dating.date(stamp, data, self.clock, self._arrived, user=user, believed=believed)
 
     async def gone(self) -> None:
         """Asked for when the device is gone and all its frames are taken."""
@@ -164,6 +159,7 @@ class BluetoothReader(DeviceReader):
         """Reach the device and read it until it is gone or this is cancelled. Raises DeviceUnavailable."""
         self.session = session
         self.unkept = Unkept(session)
+        self.dating = Dating(session.memory.get("undated"))
         address = self.device.address or self.device.device_id.removeprefix("ble-")
         try:
             await self._offer_again()
@@ -176,6 +172,8 @@ class BluetoothReader(DeviceReader):
                     await self._pump()
         finally:
             await self.unkept.save(self._still_queued())
+            if (undated := self.dating.memory()) != session.memory.get("undated", []):
+                await session.remember(undated=undated)
 
     async def say(self, state: DeviceState, sentence: Text, *, again: bool = False) -> None:
         """Say how the device is, unless that was the last thing said (`again`: also then)."""
@@ -299,6 +297,7 @@ class BluetoothReader(DeviceReader):
         await self.after()
 
     def _interpret(self, frame: Frame) -> list[Outcome]:
+        self._arrived = frame.at
         try:
             outcomes = list(self.take(frame.uuid, frame.data))
         except MalformedFrame as error:

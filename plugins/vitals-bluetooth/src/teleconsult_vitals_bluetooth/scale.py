@@ -9,7 +9,7 @@ from typing import ClassVar
 from teleconsult.plugin_api import DeviceState, Text
 from teleconsult_vitals_bluetooth import texts, uuids
 from teleconsult_vitals_bluetooth.frames import Stamp
-from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken, when
+from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken
 from teleconsult_vitals_bluetooth.reader import BluetoothReader
 from teleconsult_vitals_bluetooth.weight import Composition, parse_composition, parse_weight
 
@@ -48,12 +48,12 @@ class Scale(BluetoothReader):
         wanted = self.settings.user_index
         if user is not None and wanted not in (-1, user):
             return Notice(DeviceState.IDLE, texts.other_user(user, wanted))
-        at, flags = when(stamp, self.clock, self.session.now())
+        dated = self.date(stamp, data, user=user)
         return Taken(
             "body_weight",
             {"body_weight": (value, unit)},
-            taken_at=at,
-            sequence=self.sequence(stamp, user),
-            flags=flags,
+            taken_at=dated.taken_at,
+            sequence=dated.sequence,
+            flags=dated.flags,
             raw=data,
         )

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from teleconsult.plugin_api import DeviceState, Text
 from teleconsult_vitals_bluetooth import texts, uuids
-from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken, failed, number, when
+from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken, failed, number
 from teleconsult_vitals_bluetooth.reader import BluetoothReader
 from teleconsult_vitals_bluetooth.temperature import parse_temperature
 
@@ -36,12 +36,12 @@ class Thermometer(BluetoothReader):
         if temperature is None:
             yield failed(value.value, texts.THERMOMETER_FAILED)
             return
-        at, flags = when(value.stamp, self.clock, self.session.now())
+        dated = self.date(value.stamp, data)
         yield Taken(
             "body_temperature",
             {"body_temperature": (temperature, value.unit)},
-            taken_at=at,
-            sequence=self.sequence(value.stamp),
-            flags=flags,
+            taken_at=dated.taken_at,
+            sequence=dated.sequence,
+            flags=dated.flags,
             raw=data,
         )

@@ -1,0 +1,77 @@
+"""When a reading was taken, and what tells it from all others of its device. No I/O.
+
+A device's own unchanged time tells a repeat. It does not where the clock may stand still: a thermometer that always
+says 2000-01-01 gives the same frame for two people of 36.5 °C.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from teleconsult.plugin_api import ReadingFlag
+from teleconsult_vitals_bluetooth.clock import NOT_SET, DeviceClock
+from teleconsult_vitals_bluetooth.frames import Stamp
+
+REPEATED = timedelta(seconds=15)
+"""A frame without a usable time that comes once more within this is a repeat; after it, the next person's."""
+REMEMBERED = 10
+
+
+@dataclass(frozen=True)
+class Dated:
+    """What a reading says of its time."""
+
+    taken_at: datetime | None
+    flags: tuple[ReadingFlag, ...]
+    sequence: str
+
+
+class Dating:
+    """Dates the frames of one connection. `recent` is what the last one remembered, from `memory`."""
+
+    def __init__(self, recent: object = None) -> None:
+        self._run = secrets.token_hex(6)
+        self._unstamped = 0
+        self._recent: dict[str, tuple[datetime, str]] = {}
+        for frame in recent if isinstance(recent, list) else ():
+            try:
+                digest, at, sequence = frame
+                self._recent[str(digest)] = datetime.fromisoformat(at), str(sequence)
+            except (TypeError, ValueError):
+                continue
+
+    def date(
+        self, stamp: Stamp | None, data: bytes, clock: DeviceClock, now: datetime, *, user: int | None, believed: bool
+    ) -> Dated:
+        """Date a frame that came at `now`. `believed` is False if the device itself says that its clock is not set.
+
+        A frame without a stamp was measured when it came, and counts as a new reading each time.
+        """
+        if stamp is None:
+            return Dated(None, (), self.number())
+        at, flags = clock.taken(stamp.moment(), now) if believed else NOT_SET
+        if ReadingFlag.CLOCK_NOT_SET in flags and not (believed and clock.runs and stamp.moment()):
+            return Dated(at, flags, self._told_by_arrival(data, now))
+        return Dated(at, flags, str(stamp) if user is None else f"{stamp}/{user}")
+
+    def number(self) -> str:
+        """A sequence that no other reading has."""
+        self._unstamped += 1
+        return f"{self._run}-{self._unstamped}"
+
+    def memory(self) -> list[list[str]]:
+        """What to remember for the next connection: a device may send again what was not confirmed in this one."""
+        return [[digest, at.isoformat(), sequence] for digest, (at, sequence) in self._recent.items()]
+
+    def _told_by_arrival(self, data: bytes, now: datetime) -> str:
+        digest = hashlib.sha256(data).hexdigest()[:16]
+        last, sequence = self._recent.pop(digest, (None, ""))
+        if last is None or abs(now - last) > REPEATED:
+            sequence = self.number()
+        self._recent[digest] = now, sequence
+        while len(self._recent) > REMEMBERED:
+            del self._recent[next(iter(self._recent))]
+        return sequence
