@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 import teleconsult_vitals_bluetooth as plugin
+import teleconsult_vitals_bluetooth.storing as storing_module
 from teleconsult_vitals_bluetooth.ieee11073 import Special, encode_sfloat
 from teleconsult_vitals_bluetooth.oximeter import Oximeter
 from teleconsult_vitals_bluetooth.scale import Scale
@@ -254,6 +255,107 @@ def test_stored_spot_checks_are_fetched_once(radio, start):
     told = again.status("idle")
     while "no new" not in told.sentence.en:
         told = again.status("idle")
+
+
+def storing(radio, frames, features="0c00"):
+    """An oximeter that hands over these when it is asked for all."""
+    peripheral = oximeter(radio, features=features, racp=True)
+    peripheral.requests = []
+
+    def asked(request):
+        peripheral.requests.append(request.hex())
+        if request[0] == 1:
+            peripheral.soon(*[(0x2A5E, frame) for frame in frames], (0x2A52, bytes.fromhex("06000101")))
+
+    peripheral.all[0x2A52].on_write = asked
+    return peripheral
+
+
+def told(bench, words):
+    while words not in (sentence := bench.status().sentence.en):
+        pass
+    return sentence
+
+
+def readings(bench):
+    return [value for value in bench.session.sent.queue if hasattr(value, "components")]
+
+
+UNDATED = b"\x00" + sfloats(90, 61)
+STORED = b"\x02" + sfloats(91, 62) + b"\x00\x03"
+CLOCK_LOST = b"\x11" + sfloats(92, 63) + stamp(datetime(2000, 1, 1))
+
+
+def test_stored_spot_checks_without_a_time_come_once_and_for_the_tray(radio, start):
+    peripheral = storing(radio, [UNDATED, UNDATED, STORED, CLOCK_LOST])
+    bench = start(Oximeter, peripheral)
+    first = [bench.reading() for _ in range(4)]
+    assert {(each.taken_at, each.flags) for each in first} == {(None, (ReadingFlag.CLOCK_NOT_SET,))}
+    assert len({each.reading_id for each in first}) == 4, "two that say the same are two"
+    told(bench, "4 stored")
+    bench.cancel()
+    again = start(Oximeter, peripheral, memory=bench.session.memory)
+    told(again, "no new")
+    assert not readings(again)
+    again.cancel()
+    forgetful = {**again.session.memory, "spot_checks": []}
+    once_more = start(Oximeter, peripheral, memory=forgetful)
+    assert {once_more.reading().reading_id for _ in range(4)} == {each.reading_id for each in first}
+
+
+def test_a_live_spot_check_without_a_time_is_not_fetched_again(radio, start):
+    frames = []
+    peripheral = storing(radio, frames)
+    bench = start(Oximeter, peripheral)
+    told(bench, "no new")
+    peripheral.send(0x2A5E, UNDATED, UNDATED)
+    live = bench.reading(), bench.reading()
+    assert [(each.taken_at, each.flags) for each in live] == [(NOW, ())] * 2
+    bench.cancel()
+    frames += [b"\x02" + UNDATED[1:] + b"\x00\x02"] * 2  # the same two, marked as from the storage
+    again = start(Oximeter, peripheral, memory=bench.session.memory)
+    told(again, "no new")
+    assert not readings(again)
+
+
+def test_what_comes_from_the_storage_unasked_and_without_a_time_is_not_of_now(radio, start):
+    peripheral = oximeter(radio)
+    bench = start(Oximeter, peripheral)
+    bench.status("idle")
+    peripheral.send(0x2A5E, STORED)
+    assert bench.reading().flags == (ReadingFlag.CLOCK_NOT_SET,)
+
+
+def test_a_measurement_during_a_transfer_is_live_where_the_oximeter_marks_the_others(radio, start):
+    live = b"\x02" + sfloats(97, 64) + b"\x00\x01"
+    peripheral = storing(radio, [STORED, live], features="0500" + "0003")
+    bench = start(Oximeter, peripheral)
+    assert [bench.reading().flags for _ in range(2)] == [(ReadingFlag.CLOCK_NOT_SET,), ()]
+    told(bench, "1 stored")
+
+
+def test_a_transfer_that_is_never_answered_is_stopped_and_told(radio, start, monkeypatch):
+    monkeypatch.setattr(storing_module, "BETWEEN_RECORDS", 0.2)
+    peripheral = storing(radio, [])
+    peripheral.all[0x2A52].on_write = lambda request: peripheral.requests.append(request.hex())
+    bench = start(Oximeter, peripheral)
+    bench.command("fetch")
+    told(bench, "could not all be fetched")
+    peripheral.until(lambda: peripheral.requests == ["0101", "0300"])
+    peripheral.send(0x2A5E, b"\x04" + sfloats(98, 70) + b"\x00\x08\x00")
+    told(bench, "No finger")
+
+
+def test_an_oximeter_that_is_busy_is_asked_again(radio, start, monkeypatch):
+    monkeypatch.setattr(storing_module, "BUSY_PAUSE", 0.05)
+    peripheral = storing(radio, [])
+    control = peripheral.all[0x2A52]
+    control.refuse = 0xFE
+    bench = start(Oximeter, peripheral)
+    told(bench, "could not all be fetched")
+    control.refuse = None
+    bench.command("fetch")
+    told(bench, "no new")
 
 
 def test_an_oximeter_that_stores_nothing_says_so(radio, start):

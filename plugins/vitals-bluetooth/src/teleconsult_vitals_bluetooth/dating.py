@@ -27,6 +27,8 @@ class Dated:
     taken_at: datetime | None
     flags: tuple[ReadingFlag, ...]
     sequence: str
+    lasting: bool = False
+    """Whether the sequence is the device's own, the same whenever the reading is sent."""
 
 
 class Dating:
@@ -55,12 +57,16 @@ class Dating:
         at, flags = clock.taken(stamp.moment(), now) if believed else NOT_SET
         if ReadingFlag.CLOCK_NOT_SET in flags and not (believed and clock.runs and stamp.moment()):
             return Dated(at, flags, self._told_by_arrival(data, now))
-        return Dated(at, flags, str(stamp) if user is None else f"{stamp}/{user}")
+        return Dated(at, flags, str(stamp) if user is None else f"{stamp}/{user}", lasting=True)
 
     def number(self) -> str:
         """A sequence that no other reading has."""
         self._unstamped += 1
         return f"{self._run}-{self._unstamped}"
+
+    def is_own(self, sequence: str) -> bool:
+        """Whether it is a sequence of this connection's own making."""
+        return sequence.startswith(f"{self._run}-")
 
     def memory(self) -> list[list[str]]:
         """What to remember for the next connection: a device may send again what was not confirmed in this one."""

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from enum import Enum
 from typing import Any, Self
 
 from bleak import BleakClient, BleakScanner
@@ -31,10 +32,23 @@ PAIRING = 30.0
 LETTING_GO = 2.0
 _SECURITY = {0x05, 0x08, 0x0C, 0x0F}
 """ATT: insufficient authentication, authorization, key size, encryption."""
+_IN_PROGRESS = 0xFE
+"""ATT: a procedure is in progress already."""
 _RADIO_ERRORS = (BleakError, OSError, EOFError, TimeoutError)
 
 Keep = Callable[[dict[str, Any]], Awaitable[None]]
 """Keeps our identity and the keys of paired devices, as JSON values."""
+
+
+class Reply(Enum):
+    """What became of a write."""
+
+    DONE = 1
+    BUSY = 2
+    """The device is at something else, and may be asked again."""
+    REFUSED = 3
+
+
 Found = tuple[BLEDevice, AdvertisementData]
 
 
@@ -162,18 +176,18 @@ class Link:
             log.info("%s cannot be read: %s", uuid, error)
             return None
 
-    async def write(self, uuid: str, data: bytes) -> bool:
-        """Write a value. False if it cannot be written or the device refuses it. Raises DeviceUnavailable."""
+    async def write(self, uuid: str, data: bytes) -> Reply:
+        """Write a value. Raises DeviceUnavailable."""
         found = self._characteristic(uuid)
         if found is None or not {"write", "write-without-response"} & set(found.properties):
-            return False
+            return Reply.REFUSED
         response = "write" in found.properties
         try:
             await self._ask(lambda: self._client.write_gatt_char(found, data, response))
         except BleakGATTProtocolError as error:
             log.info("%s refuses %s: %s", uuid, data.hex(), error)
-            return False
-        return True
+            return Reply.BUSY if int(error.code) == _IN_PROGRESS else Reply.REFUSED
+        return Reply.DONE
 
     async def subscribe(self, uuid: str, take: Callable[[bytes], None]) -> bool:
         """Have notifications or indications handed to `take`, which must not block. False if the device has none."""

@@ -24,6 +24,7 @@ from teleconsult_vitals_bluetooth.glucose import (
 )
 from teleconsult_vitals_bluetooth.ieee11073 import Special
 from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken, failed, number
+from teleconsult_vitals_bluetooth.link import Reply
 from teleconsult_vitals_bluetooth.reader import BluetoothReader
 from teleconsult_vitals_bluetooth.settings import BluetoothSettings
 
@@ -125,7 +126,7 @@ class Meter(BluetoothReader):
 
     async def _ask(self, phase: Phase, request: bytes) -> None:
         await self.say(DeviceState.CONNECTED, texts.FETCHING)
-        if await self.link.write(uuids.RECORD_ACCESS, request):
+        if await self.link.write(uuids.RECORD_ACCESS, request) is Reply.DONE:
             self._phase = phase
         else:
             self._phase = Phase.NOTHING

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Decimal
 from typing import ClassVar
 
-from teleconsult.plugin_api import Command, DeviceState, ReadingFlag, Text
+from teleconsult.plugin_api import Command, DeviceInfo, DeviceState, ReadingFlag, Text
 from teleconsult_vitals_bluetooth import racp, texts, uuids
+from teleconsult_vitals_bluetooth.dating import Dated
 from teleconsult_vitals_bluetooth.frames import MalformedFrame
 from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken, failed, number
 from teleconsult_vitals_bluetooth.oximetry import (
@@ -19,7 +22,8 @@ from teleconsult_vitals_bluetooth.oximetry import (
     parse_oximeter_features,
     parse_spot_check,
 )
-from teleconsult_vitals_bluetooth.reader import BluetoothReader
+from teleconsult_vitals_bluetooth.settings import BluetoothSettings
+from teleconsult_vitals_bluetooth.storing import StoringReader
 
 _FAULT = (
     SensorStatus.EQUIPMENT_MALFUNCTION
@@ -68,7 +72,7 @@ def quality_flags(value: Oximetry) -> tuple[ReadingFlag, ...]:
     return tuple(flags)
 
 
-class Oximeter(BluetoothReader):
+class Oximeter(StoringReader):
     """One oximeter."""
 
     services = (uuids.OXIMETER_SERVICE,)
@@ -79,21 +83,28 @@ class Oximeter(BluetoothReader):
     streams = (uuids.CONTINUOUS_MEASUREMENT,)
     listens = (uuids.RECORD_ACCESS, uuids.SPOT_CHECK_MEASUREMENT)
     _stores = False
-    _fetching = False
+    _tells_stored = False
+    """Whether it marks what comes from its storage."""
     _fetched = 0
+
+    def __init__(self, device: DeviceInfo, settings: BluetoothSettings | None = None) -> None:
+        super().__init__(device, settings)
+        self._copies: Counter[str] = Counter()
 
     async def begin(self) -> None:
         """Fetch the spot checks that it stored, if it stores any."""
         if data := await self.link.read(uuids.OXIMETER_FEATURES):
             with suppress(MalformedFrame):
-                self._stores = parse_oximeter_features(data).stores_spot_checks
+                features = parse_oximeter_features(data)
+                self._stores = features.stores_spot_checks
+                self._tells_stored = OximeterStatus.FROM_STORAGE in features.status
         self._stores = self._stores and self.link.has(uuids.RECORD_ACCESS)
         if self._stores:
             await self._fetch()
 
     async def command(self, command: Command) -> None:
         """Fetch again when a person asks for it."""
-        if command is not Command.FETCH:
+        if command is not Command.FETCH or self.asked is not None:
             return
         if self._stores:
             await self._fetch()
@@ -101,53 +112,85 @@ class Oximeter(BluetoothReader):
             await self.say(DeviceState.IDLE, texts.STORES_NOTHING, again=True)
 
     async def _fetch(self) -> None:
-        self._fetching = await self.link.write(uuids.RECORD_ACCESS, racp.report_all())
         self._fetched = 0
+        self._copies.clear()
+        await self.ask(racp.report_all())
 
     def take(self, uuid: str, data: bytes) -> Iterator[Outcome]:
         """A spot check, the saturation of this moment, or the end of a transfer."""
         if uuid == uuids.RECORD_ACCESS:
-            yield self._answered(racp.parse_answer(data))
-            return
-        spot = uuid == uuids.SPOT_CHECK_MEASUREMENT
-        value = parse_spot_check(data) if spot else parse_continuous(data)
+            if (answer := self.answered(data)) is not None:
+                yield self._end(answer)
+        elif uuid == uuids.SPOT_CHECK_MEASUREMENT:
+            yield self._spot_check(parse_spot_check(data), data)
+        else:
+            value = parse_continuous(data)
+            yield refusal(value) or Taken(
+                "spo2",
+                given(value),
+                taken_at=self.session.now(),
+                flags=quality_flags(value),
+                continuous=True,
+                raw=data,
+            )
+
+    def _spot_check(self, value: Oximetry, data: bytes) -> Outcome:
+        stored = OximeterStatus.FROM_STORAGE in value.status or (self.asked is not None and not self._is_live(value))
         if (why := refusal(value)) is not None:
-            # What failed before this connection is nothing that anybody can still act on.
-            yield None if spot and self._fetching else why
-            return
-        spo2, pulse = number(value.normal.spo2), number(value.normal.pulse_rate)
-        values = {"spo2": (spo2, "%"), "pulse_rate": (pulse, "/min")}
-        given: dict[str, tuple[Decimal, str]] = {
-            key: (got, unit) for key, (got, unit) in values.items() if got is not None
-        }
-        flags = quality_flags(value)
-        if not spot:
-            yield Taken("spo2", given, taken_at=self.session.now(), flags=flags, continuous=True, raw=data)
-            return
+            return None if stored else why  # what failed earlier is nothing that anybody can still act on
         dated = self.date(value.stamp, data, believed=not value.clock_not_set)
-        if self._fetching:
-            if dated.sequence in self.session.memory.get("spot_checks", []):
-                return
+        if stored and not dated.lasting:
+            # It may be anybody's, of any day: it waits in the tray, and once however often it is fetched.
+            name = self._name(value) if self.asked is not None else dated.sequence
+            dated = Dated(None, (ReadingFlag.CLOCK_NOT_SET,), name)
+        if stored and self.asked is not None:
+            if dated.sequence in self._known:
+                return None
             self._fetched += 1
-        yield Taken(
-            "spo2",
-            given,
-            taken_at=dated.taken_at,
-            sequence=dated.sequence,
-            flags=(*flags, *dated.flags),
-            raw=data,
-        )
+        flags = (*quality_flags(value), *dated.flags)
+        return Taken("spo2", given(value), taken_at=dated.taken_at, sequence=dated.sequence, flags=flags, raw=data)
+
+    def _is_live(self, value: Oximetry) -> bool:
+        """Whether it is a measurement of now although a transfer runs."""
+        return self._tells_stored and bool(value.status) and OximeterStatus.FROM_STORAGE not in value.status
+
+    @property
+    def _known(self) -> list[str]:
+        """What is passed over when the oximeter hands it over again."""
+        known = self.session.memory.get("spot_checks", [])
+        return known if isinstance(known, list) else []
+
+    def _name(self, value: Oximetry) -> str:
+        """What tells a stored spot check without a usable time: what it says, and which of those that say the same."""
+        name = _digest(value)
+        self._copies[name] += 1
+        return f"{name}#{self._copies[name]}"
 
     async def kept(self, taken: Taken) -> None:
-        """Remember the spot check, so that it is passed over when the oximeter hands it over again."""
-        if self._stores and taken.kind == "spo2":
-            known = list(self.session.memory.get("spot_checks", []))
-            await self.session.remember(spot_checks=[*known, taken.sequence][-REMEMBERED:])
+        """Remember the spot check; one without a lasting sequence as it will be found in the storage."""
+        if not self._stores or taken.kind != "spo2" or taken.sequence is None:
+            return
+        known, name = self._known, taken.sequence
+        value = parse_spot_check(taken.raw)
+        if self.dating.is_own(name):
+            digest = _digest(value)
+            name = f"{digest}#{1 + sum(each.startswith(digest) for each in known)}"
+        await self.session.remember(spot_checks=[*known, name][-REMEMBERED:])
 
-    def _answered(self, answer: racp.Answer) -> Outcome:
-        if answer.request != racp.REPORT or not self._fetching:
-            return None
-        self._fetching = False
+    def _end(self, answer: racp.Answer) -> Outcome:
         if answer.outcome not in (racp.Outcome.SUCCESS, racp.Outcome.NO_RECORDS):
             return Notice(DeviceState.FAILED, texts.FETCH_FAILED)
         return Notice(DeviceState.IDLE, texts.fetched(self._fetched) if self._fetched else texts.NOTHING_STORED)
+
+
+def given(value: Oximetry) -> dict[str, tuple[Decimal, str]]:
+    """The numbers that it has."""
+    numbers = {"spo2": (number(value.normal.spo2), "%"), "pulse_rate": (number(value.normal.pulse_rate), "/min")}
+    return {key: (found, unit) for key, (found, unit) in numbers.items() if found is not None}
+
+
+def _digest(value: Oximetry) -> str:
+    """The same for a spot check when it is made and when it is fetched."""
+    status, sensor = int(value.status & ~OximeterStatus.FROM_STORAGE), int(value.sensor)
+    words = (value.normal.spo2, value.normal.pulse_rate, value.stamp, status, sensor, value.amplitude)
+    return hashlib.sha256(" ".join(map(str, words)).encode()).hexdigest()[:16]

@@ -77,7 +77,7 @@ FETCHING = Text(en="Fetching stored readings.", zh="正在读取存储的记录�
 FETCH_FAILED = Text(
     en="The stored readings could not all be fetched. Press Fetch again.", zh="存储记录未能全部读取，请再次点击读取。"
 )
-FETCH_REFUSED = Text(en="The meter does not hand over its stored readings.", zh="血糖仪不支持读取存储记录。")
+FETCH_REFUSED = Text(en="The device does not hand over its stored readings.", zh="该设备不支持读取存储记录。")
 STRIP = Text(
     en="The test strip was not accepted. Take a new strip of the right sort and measure again.",
     zh="试纸无效，请换用正确型号的新试纸后重新测量。",

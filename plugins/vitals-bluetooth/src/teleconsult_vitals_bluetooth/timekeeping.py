@@ -17,7 +17,7 @@ from teleconsult_vitals_bluetooth.frames import (
     parse_current_time,
     parse_date_time,
 )
-from teleconsult_vitals_bluetooth.link import Link
+from teleconsult_vitals_bluetooth.link import Link, Reply
 
 CHECK = 5.0
 """Seconds between two looks at the device's clock while it sends results."""
@@ -46,7 +46,7 @@ class Timekeeper:
             now = self._session.now()
             local = now.astimezone(self.clock.zone)
             encoded = encode_current_time(local) if self._uuid == uuids.CURRENT_TIME else Stamp.of(local).encode()
-            accepted = await self._link.write(self._uuid, encoded)
+            accepted = await self._link.write(self._uuid, encoded) is Reply.DONE
             shows = await self._compare()
             # What a device shows counts more than what it answers: some refuse the time that they took ("a field was
             # ignored"), and some take it and go on with their own.
