@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 import teleconsult_vitals_bluetooth as plugin
+import teleconsult_vitals_bluetooth.scale as scale_module
 import teleconsult_vitals_bluetooth.storing as storing_module
 from teleconsult_vitals_bluetooth.ieee11073 import Special, encode_sfloat
 from teleconsult_vitals_bluetooth.oximeter import Oximeter
@@ -141,6 +142,63 @@ def test_a_scale_with_body_composition_alone_gives_its_weight_once(radio, start)
     reading = bench.reading("body_weight")
     assert reading.value("body_weight") == Decimal("71.300")
     assert reading.sequence == "2026-11-24T08:01:00/1"
+
+
+FIRST_WITH_WEIGHT, FIRST = "0014f400{}", "0010f400"
+REST, REST_WITH_WEIGHT = "0810ffff1010", "0014ffff{}"
+
+
+def composed(layout, kilograms=0):
+    return bytes.fromhex(layout.format(round(kilograms * 200).to_bytes(2, "little").hex()))
+
+
+def weights(bench, count):
+    return [float(bench.reading("body_weight").value("body_weight")) for _ in range(count)]
+
+
+def test_packets_of_two_people_are_never_joined(radio, start):
+    """The first one's second packet is cut off; then the next one steps on the scale."""
+    peripheral = scale(radio, 0x2A9C)
+    bench = start(Scale, peripheral)
+    frames = composed(FIRST_WITH_WEIGHT, 71.3), b"\x00", composed(FIRST_WITH_WEIGHT, 50), composed(REST)
+    peripheral.send(0x2A9C, *frames)
+    assert weights(bench, 2) == [71.3, 50]
+    told(bench, "Ready")
+    peripheral.send(0x2A9C, composed(FIRST), b"\x00", composed(REST_WITH_WEIGHT, 62.5))
+    assert weights(bench, 1) == [62.5]
+    assert not readings(bench)
+
+
+def test_a_second_packet_that_does_not_come_is_told_and_not_waited_for(radio, start, monkeypatch):
+    monkeypatch.setattr(scale_module, "SECOND_PACKET", 0.2)
+    peripheral = scale(radio, 0x2A9C)
+    bench = start(Scale, peripheral)
+    peripheral.send(0x2A9C, bytes.fromhex("0610f400") + stamp(LOCAL) + b"\x01")
+    told(bench, "without the weight")
+    peripheral.send(0x2A9C, composed(REST_WITH_WEIGHT, 50))
+    reading = bench.reading("body_weight")
+    assert (reading.value("body_weight"), reading.taken_at) == (50, NOW), "not the earlier one's time"
+
+
+@pytest.mark.parametrize("rest", ["0414ffff" + "02" + "b437", "0214ffff" + "ea070b18090000" + "b437"])
+def test_a_second_packet_of_another_person_or_time_is_not_joined(radio, start, rest):
+    peripheral = scale(radio, 0x2A9C)
+    bench = start(Scale, peripheral)
+    peripheral.send(0x2A9C, bytes.fromhex("0610f400") + stamp(LOCAL) + b"\x01", bytes.fromhex(rest))
+    told(bench, "without the weight")
+    reading = bench.reading("body_weight")
+    assert reading.raw == rest
+    assert "/1" not in reading.sequence
+
+
+def test_a_second_packet_need_not_name_the_person_again(radio, start):
+    peripheral = scale(radio, 0x2A9C)
+    bench = start(Scale, peripheral)
+    first = bytes.fromhex("0610f400") + stamp(LOCAL) + b"\x01"
+    peripheral.send(0x2A9C, first, composed(REST_WITH_WEIGHT, 71.3))
+    reading = bench.reading("body_weight")
+    assert reading.sequence == "2026-11-24T08:01:00/1"
+    assert reading.raw.startswith(first.hex())
 
 
 def test_a_scale_with_both_gives_one_weight(radio, start):

@@ -98,6 +98,10 @@ SCALE_FAILED = Text(
     en="The scale could not weigh. Step off, step on again and stand still.",
     zh="称重失败，请下秤后重新站上并保持静止。",
 )
+SCALE_LACKING = Text(
+    en="The scale sent only a part of its measurement, without the weight. Weigh again.",
+    zh="体重秤只发送了部分数据，缺少体重，请重新称重。",
+)
 STRAP_READY = Text(en="Ready. Put the strap on.", zh="就绪，请佩戴心率带。")
 STRAP_MEASURING = Text(en="Measuring the heart rate.", zh="正在测量心率。")
 NO_CONTACT = Text(

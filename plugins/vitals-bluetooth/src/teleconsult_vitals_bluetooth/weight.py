@@ -75,15 +75,19 @@ class Composition:
     weight: Decimal | None = None
     height: Decimal | None = None
     height_unit: str = "m"
+    has_weight: bool = False
+    """Whether there is a weight in it, measured (`weight`) or not (None)."""
 
     def joined(self, second: Composition) -> Composition:
         """Both packets as one. Raises MalformedFrame if they do not belong together."""
-        if not (self.partial and second.partial) or (self.unit, self.user) != (second.unit, second.user):
+        if not (self.partial and second.partial) or self.unit != second.unit:
             raise MalformedFrame("the two packets are of different measurements")
-        if self.stamp and second.stamp and self.stamp != second.stamp:
+        if self.user is not None and second.user not in (None, self.user):
+            raise MalformedFrame("the two packets are of different people")
+        if self.stamp and second.stamp not in (None, self.stamp):
             raise MalformedFrame("the two packets are of different times")
         given = {f.name: getattr(second, f.name) for f in fields(self) if getattr(self, f.name) is None}
-        return replace(self, **given, partial=False)
+        return replace(self, **given, partial=False, has_weight=self.has_weight or second.has_weight)
 
 
 def parse_composition(data: bytes) -> Composition:
@@ -120,4 +124,5 @@ def parse_composition(data: bytes) -> Composition:
         weight=weight,
         height=height,
         height_unit="[in_i]" if imperial else "m",
+        has_weight=bool(flags & 1 << 10),
     )
