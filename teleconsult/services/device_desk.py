@@ -345,9 +345,12 @@ class DeviceDesk:
                 self._audience_until = 0.0
 
     def _end_tests(self) -> None:
-        """Somebody is measured from now on: no reading of theirs may be taken for a test that nobody ended."""
+        """Somebody is measured from now on: no reading of theirs may be taken for a test that nobody ended.
+
+        A measurement that runs already is the test's.
+        """
         with self._lock:
-            testing = [device_id for device_id, memory in self._devices.items() if memory.test is not None]
+            testing = [key for key, memory in self._devices.items() if memory.test is not None and memory.begun is None]
         for device_id in testing:
             self.end_test(device_id)
 

@@ -326,6 +326,15 @@ def test_a_test_ends_when_somebody_is_measured(watched: Watched) -> None:
     assert [row.encounter_id for row in kept(watched.node)] == [encounter]
 
 
+def test_a_measurement_that_runs_stays_a_test_when_somebody_is_measured(watched: Watched) -> None:
+    watched.desk.begin_test("cuff")
+    watched.state("cuff", DeviceState.MEASURING)
+    watched.see(World.patient_id)
+    watched.desk.on_reading(pressure())
+    assert kept(watched.node) == []
+    assert [shown["kept"] for _, shown in watched.heard("device:tested")] == [False]
+
+
 def test_the_next_value_of_a_stream_is_its_test(watched: Watched) -> None:
     watched.desk.begin_test("oxi")
     watched.desk.on_reading(saturation())

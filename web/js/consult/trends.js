@@ -3,7 +3,8 @@
 import { el } from "../lib/dom.js";
 import { label, unit } from "../vehicle/reading.js";
 import { t } from "../lib/i18n.js";
-import { drawChart, legendOf } from "../trends/chart.js";
+import { drawChart } from "../trends/chart.js";
+import { legendOf } from "../trends/legend.js";
 
 const ORDER = ["blood_pressure", "glucose", "spo2", "body_weight", "body_temperature", "pulse_rate", "heart_rate"];
 const WIDTH = 560;

@@ -6,11 +6,10 @@
  * can be measured stands at the edge of the chart, so that it neither hides nor flattens the others.
  */
 
-import { el } from "../lib/dom.js";
 import { formatDate, t } from "../lib/i18n.js";
 import { unit } from "../vehicle/reading.js";
+import { drawMark, groundOf, shape, text } from "./shapes.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const DAY = 86_400_000;
 /** The site is 8 hours ahead of UTC all year. */
 const SITE_OFFSET = 8 * 3_600_000;
@@ -153,20 +152,6 @@ function drawTargets(svg, parts, targets, { y, left, right, bottom }) {
   }
 }
 
-let hatches = 0;
-
-/**
- * @param {string} key
- * @param {{ x: number, y: number, width: number, height: number }} at
- */
-function groundOf(key, at) {
-  if (key !== "systolic") return [shape("rect", { class: "trend-target", ...at })];
-  const id = `trend-hatch-${(hatches += 1)}`;
-  const pattern = shape("pattern", { id, width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" });
-  pattern.append(shape("line", { class: "trend-hatch", x1: 0, x2: 0, y1: 0, y2: 7 }));
-  return [pattern, shape("rect", { fill: `url(#${id})`, ...at })];
-}
-
 /**
  * The dates: of each visit where they fit, of months or years otherwise.
  *
@@ -303,21 +288,6 @@ function write(svg, words, x, above, place, isNewest, beside) {
   else svg.append(text(words, { class: `trend-value${isNewest ? " trend-last" : ""}`, x, y: Math.max(above, 11), "text-anchor": "middle" }));
 }
 
-/**
- * The mark's shape as everywhere: ▲ danger, ● warning; ✕ for a value that cannot be.
- *
- * @param {Element} svg
- * @param {number} x
- * @param {number} y
- * @param {string} level
- * @param {boolean} beyond
- */
-function drawMark(svg, x, y, level, beyond) {
-  if (beyond) svg.append(shape("path", { class: "trend-mark trend-mark-beyond", d: `M${x - 4} ${y - 4}l8 8m0-8l-8 8` }));
-  else if (level === "danger") svg.append(shape("path", { class: "trend-mark trend-mark-danger", d: `M${x} ${y - 5}l5 8h-10z` }));
-  else svg.append(shape("circle", { class: "trend-mark trend-mark-warning", cx: x, cy: y, r: 3.5 }));
-}
-
 /** @param {string[]} levels */
 function worst(...levels) {
   return levels.includes("danger") ? "danger" : levels.includes("warning") ? "warning" : "";
@@ -342,75 +312,4 @@ function summaryOf({ readings }) {
     to: formatDate(last.taken_at),
     count: readings.length,
   });
-}
-
-/**
- * What the shapes of a chart mean, for beneath it.
- *
- * @param {Trend} trend
- * @param {boolean} pulse
- */
-export function legendOf(trend, pulse) {
-  const { kind, readings } = trend;
-  const keys = new Set(readings.flatMap((view) => view.components.map((one) => one.key)));
-  const marks = readings.flatMap((view) => view.components);
-  /** @type {[string, string][]} */
-  const items = [];
-  if (kind === "blood_pressure") {
-    items.push(["bar", t("systolic to diastolic")]);
-    if (pulse && keys.has("pulse_rate")) items.push(["pulse", t("Pulse rate")]);
-  }
-  if (kind === "glucose") {
-    if (keys.has("fasting_glucose")) items.push(["dot", t("Fasting glucose")]);
-    if (keys.has("glucose")) items.push(["random", t("Glucose, not fasting")]);
-  }
-  for (const [key, limit] of Object.entries(trend.targets ?? {})) {
-    if (key === "systolic") items.push([key, t("top of the bar here or lower: systolic below %(limit)s", { limit })]);
-    else if (key === "diastolic") items.push([key, t("foot of the bar here: diastolic below %(limit)s", { limit })]);
-    else items.push(["target", t("control target: below %(limit)s", { limit })]);
-  }
-  if (kind === "blood_pressure" && marks.some((one) => /** @type {any} */ (one).level)) items.push(["cap", t("this end misses the target")]);
-  if (marks.some((one) => /** @type {any} */ (one).mark === "urgent")) items.push(["mark-danger", t("In the urgent range")]);
-  if (marks.some((one) => /** @type {any} */ (one).mark === "above_target")) items.push(["mark-warning", t("Above the control target")]);
-  if (marks.some((one) => /** @type {any} */ (one).mark === "implausible")) items.push(["mark-beyond", t("Implausible: measure again")]);
-  if (!items.length) return null;
-  return el("ul", { class: "trend-legend" }, ...items.map(([name, words]) => el("li", {}, symbol(name), words)));
-}
-
-/** @param {string} name */
-function symbol(name) {
-  const svg = shape("svg", { class: "trend-symbol", viewBox: "0 0 16 16", "aria-hidden": "true" });
-  if (name === "bar") svg.append(shape("line", { class: "trend-bar", x1: 8, x2: 8, y1: 1, y2: 15, "stroke-width": 6 }));
-  else if (name === "pulse") svg.append(shape("circle", { class: "trend-pulse", cx: 8, cy: 8, r: 3 }));
-  else if (name === "dot") svg.append(shape("line", { class: "trend-line", x1: 0, x2: 16, y1: 8, y2: 8 }), shape("circle", { class: "trend-dot", cx: 8, cy: 8, r: 4 }));
-  else if (name === "random") svg.append(shape("rect", { class: "trend-dot trend-random", x: 4.5, y: 4.5, width: 7, height: 7, transform: "rotate(45 8 8)" }));
-  else if (["target", "systolic", "diastolic"].includes(name)) {
-    svg.append(...groundOf(name, { x: 0, y: 3, width: 16, height: 12 }), shape("line", { class: `trend-limit trend-limit-${name}`, x1: 0, x2: 16, y1: 3, y2: 3 }));
-  } else if (name === "cap") {
-    svg.append(shape("line", { class: "trend-bar trend-bar-warning", x1: 8, x2: 8, y1: 3, y2: 15, "stroke-width": 5 }));
-    svg.append(shape("line", { class: "trend-cap trend-bar-warning", x1: 2, x2: 14, y1: 3, y2: 3 }));
-  }
-  else drawMark(svg, 8, 8, name === "mark-danger" ? "danger" : "warning", name === "mark-beyond");
-  return svg;
-}
-
-/**
- * @param {string} name
- * @param {Record<string, string | number>} attributes
- */
-function shape(name, attributes) {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
-  return element;
-}
-
-/**
- * @param {string} words
- * @param {Record<string, string | number>} attributes
- * @param {string} [name]
- */
-function text(words, attributes, name = "text") {
-  const element = shape(name, attributes);
-  element.textContent = words;
-  return element;
 }

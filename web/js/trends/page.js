@@ -1,7 +1,8 @@
 /** The trends page and its printed sheet: a chart in every [data-trend], redrawn when the window's width changes. */
 
 import { all, byId, find } from "../lib/dom.js";
-import { drawChart, legendOf } from "./chart.js";
+import { drawChart } from "./chart.js";
+import { legendOf } from "./legend.js";
 
 const HEIGHTS = /** @type {Record<string, number>} */ ({ blood_pressure: 300 });
 const HEIGHT = 200;
