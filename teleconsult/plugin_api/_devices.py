@@ -104,7 +104,7 @@ class DeviceStatus(Value):
 
 
 class ReadingFlag(StrEnum):
-    """What the device itself said about the quality of its reading."""
+    """What the device itself said about the quality of its reading, or about how it was taken."""
 
     CUFF_TOO_LOOSE = "cuff_too_loose"
     BODY_MOVEMENT = "body_movement"
@@ -121,6 +121,17 @@ class ReadingFlag(StrEnum):
     """The device's time could not be used; `taken_at` is None or the time of arrival."""
     CLOCK_CORRECTED = "clock_corrected"
     """The device's clock was wrong by a known amount, and `taken_at` is corrected by it."""
+    WHOSE_UNKNOWN = "whose_unknown"
+    """Whoever is in front of the device need not be who was measured: a sample was handed in before. Such a reading
+    always waits in the tray for a person to place it."""
+    SITE_ARMPIT = "site_armpit"
+    """Where a temperature was taken; a fever in the ear is none in the armpit. Nothing for an unknown place."""
+    SITE_EAR = "site_ear"
+    SITE_MOUTH = "site_mouth"
+    SITE_RECTUM = "site_rectum"
+    SITE_GUT = "site_gut"
+    SITE_FINGER = "site_finger"
+    SITE_TOE = "site_toe"
 
 
 class Quantity(Value):
@@ -154,6 +165,9 @@ class Reading(Value):
     continuous: bool = False
     """True for a value out of a stream (an oximeter left on the finger): shown while it is fresh, and kept
     only if a person takes it. False for one finished measurement."""
+    note: str = Field(default="", max_length=200)
+    """What the device was told of whom or what it measured, such as the name and number typed into an analyser: for
+    the person who places the reading to compare. Nothing is ever decided by it."""
     raw: str = Field(default="", max_length=4096, pattern=r"^([0-9a-f]{2})*$")
     """The bytes that the device sent, in hexadecimal, where it sent bytes."""
 
@@ -227,6 +241,7 @@ def make_reading(
     sequence: str | int | None = None,
     flags: tuple[ReadingFlag, ...] = (),
     continuous: bool = False,
+    note: str = "",
     raw: bytes = b"",
 ) -> Reading:
     """Build a reading from numbers with the units that the device gave them in.
@@ -256,5 +271,6 @@ def make_reading(
         taken_at=taken_at,
         flags=flags,
         continuous=continuous,
+        note=note,
         raw=raw.hex(),
     )

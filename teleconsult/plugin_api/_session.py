@@ -137,6 +137,7 @@ class DeviceSession(ABC):
         sequence: str | int | None = None,
         flags: Sequence[ReadingFlag] = (),
         continuous: bool = False,
+        note: str = "",
         raw: bytes = b"",
     ) -> Reading:
         """Hand over one measurement and wait until the core has kept it.
@@ -158,6 +159,7 @@ class DeviceSession(ABC):
             sequence=sequence,
             flags=tuple(flags),
             continuous=continuous,
+            note=note,
             raw=raw,
         )
         await self._readings.take()

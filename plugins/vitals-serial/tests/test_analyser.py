@@ -10,7 +10,7 @@ from teleconsult_vitals_serial.settings import SerialSettings, split_address
 from teleconsult_vitals_serial.simulated.analysers import block, result, result_message
 from teleconsult_vitals_serial.simulated.lines import VirtualLine
 
-from teleconsult.plugin_api import DeviceInfo, DeviceUnavailable
+from teleconsult.plugin_api import DeviceInfo, DeviceUnavailable, ReadingFlag
 
 GLUCOSE = result(1, "14743-9", "7.3", "mmol/L")
 
@@ -75,6 +75,15 @@ def test_a_result_is_kept_and_then_answered(listening):
     assert str(reading.value("glucose")) == "7.3"
     assert not reading.continuous
     assert bench.status("idle").sentence.zh == "已接收结果：1 项。"
+
+
+@pytest.mark.parametrize("to_tray", [True, False])
+def test_a_person_says_whose_a_result_is_unless_that_is_switched_off(listening, to_tray):
+    bench = listening(**({} if to_tray else {"analyser_to_tray": False}))
+    listening.connect().send(result_message("7", [GLUCOSE]))
+    reading = bench.reading("glucose")
+    assert (ReadingFlag.WHOSE_UNKNOWN in reading.flags) == to_tray
+    assert reading.note == "测试 某某, 0000"
 
 
 def test_what_is_not_kept_is_not_answered_as_kept(listening):

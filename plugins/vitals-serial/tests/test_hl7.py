@@ -153,11 +153,50 @@ def test_a_picture_of_megabytes_is_left_out_before_parsing():
     assert results.left_out == 2
 
 
-def test_the_patient_is_in_nothing_that_is_kept():
+def test_the_name_and_number_in_a_message_are_words_beside_the_reading_and_nothing_else():
     [ready] = sort(message(result(1, "14743-9", "7.3", "mmol/L"))).ready
+    assert ready.note == "测试 某某, 0000"
     assert b"0000" not in ready.raw
     assert b"PID" not in ready.raw
     assert b"14743-9" in ready.raw
+
+
+@pytest.mark.parametrize(
+    ("segment", "note"),
+    [
+        ("PID|1||0000^^^^PN||测试^某某", "测试 某某, 0000"),
+        ("PID|1|P7|||王", "王, P7"),
+        ("PID|1||12~13", "12"),
+        (r"PID|1||1\T\2||A\S\B\x08", r"A^B\x08, 1&2"),
+        ("PID|1||" + "9" * 400, "9" * 60),
+        ("PID", ""),
+        ("", ""),
+        ("PID|1||\x07\x1b", ""),
+    ],
+)
+def test_patients_in_any_shape(segment, note):
+    text = message(result(1, "14743-9", "7.3", "mmol/L")).decode().replace("PID|1||0000^^^^PN||测试^某某", segment)
+    [ready] = sort(text.encode()).ready
+    assert ready.note == note
+
+
+def test_two_people_in_a_message_are_kept_apart():
+    """Also without an OBR between them: a pressure is never made of two people's numbers."""
+    data = message(
+        result(1, "8480-6", "128", "mm[Hg]"),
+        "PID|2||8||B",
+        result(1, "8462-4", "82", "mm[Hg]"),
+        result(2, "8310-5", "36.5", "Cel"),
+        "PID|3||9||C",
+        result(2, "8310-5", "36.5", "Cel"),
+    )
+    found = sort(data)
+    assert [(ready.note, ready.kind) for ready in found.ready] == [
+        ("B, 8", "body_temperature"),
+        ("C, 9", "body_temperature"),
+    ]
+    assert len({ready.sequence for ready in found.ready}) == 2
+    assert len(found.refused) == 2
 
 
 # What becomes of results
@@ -277,6 +316,15 @@ def test_control_material_is_nobody_s_blood():
     assert ready.flags == (ReadingFlag.CONTROL_SOLUTION,)
     [ready] = sort(message("SPM|1|||BLD|||||||Q", result(1, "14743-9", "7.3", "mmol/L"), version="2.5")).ready
     assert ready.flags == (ReadingFlag.CONTROL_SOLUTION,)
+
+
+@pytest.mark.parametrize("observed", ["", "20261124", "yesterday"])
+def test_a_result_without_a_time_is_not_of_now(observed):
+    text = message(result(1, "14743-9", "7.3", "mmol/L")).decode()
+    obr = next(line for line in text.split("\r") if line.startswith("OBR"))
+    text = text.replace(obr, obr.rpartition("|")[0] + "|" + observed)
+    [ready] = sort(text.encode()).ready
+    assert (ready.taken_at, ready.flags) == (None, (ReadingFlag.CLOCK_NOT_SET,))
 
 
 @pytest.mark.parametrize("days", [-3 * 365, -2, 1, 400])

@@ -1,8 +1,8 @@
 """Reads analysers that send HL7 v2 results over MLLP, on the network or on a serial port.
 
 What the bytes mean is `hl7`. A message is answered AA only after every result in it that is known here was kept;
-an analyser that gets no AA sends again, and a repeat gives the same reading. The patient in a message (PID) is not
-looked at: which person a reading belongs to is decided by the open encounter or by a person at the tray.
+an analyser that gets no AA sends again, and a repeat gives the same reading. The patient in a message (PID) decides
+nothing: a person at the tray says whose a reading is, and sees the name and number in the message beside it.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ class Analyser(DeviceReader):
         await self._handle_results(session, results, send)
 
     async def _handle_results(self, session: DeviceSession, results: Results, send: Send) -> None:
-        found = sort_results(results, self.settings.coding, self.settings.zone, session.now())
+        settings = self.settings
+        found = sort_results(results, settings.coding, settings.zone, session.now(), to_tray=settings.analyser_to_tray)
         for ready in found.ready:
             await self._pace.turn()
             try:
@@ -101,6 +102,7 @@ class Analyser(DeviceReader):
                     taken_at=ready.taken_at,
                     sequence=ready.sequence,
                     flags=ready.flags,
+                    note=ready.note,
                     raw=ready.raw,
                 )
             except ReadingNotTaken:

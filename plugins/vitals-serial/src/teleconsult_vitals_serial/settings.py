@@ -81,6 +81,14 @@ class SerialSettings(BaseModel):
             "sends none. 代码=种类.项目，多个以空格分隔，如 GLU=glucose.glucose；设备不发送单位时可加 :单位。"
         ),
     )
+    analyser_to_tray: bool = Field(
+        default=True,
+        title="Analyser: a person places each result 检验仪：结果由人归属",
+        description=(
+            "Results wait in the tray, since a sample may be of somebody who was here before. Switch it off for a "
+            "monitor at the bedside. 标本可能属于之前的居民，结果先进入待归属列表；床旁监护仪可关闭此项。"
+        ),
+    )
     analyser_baud: int = Field(
         default=9600, ge=1200, le=921_600, title="Analyser on a serial port: bits per second 串口检验仪：波特率"
     )

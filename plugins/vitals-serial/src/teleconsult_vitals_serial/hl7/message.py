@@ -1,7 +1,8 @@
 """ORU^R01 messages, versions 2.3 to 2.6: bytes to observations, and the answer. Pure.
 
-Parsing is hl7apy's. Pictures, texts and patients' names in a message are left out before it is parsed: they are
-not used here, and a picture of megabytes must not keep the reader busy. What a code or a unit means is `coding`.
+Parsing is hl7apy's. Pictures and texts in a message are left out before it is parsed: they are not used here, and a
+picture of megabytes must not keep the reader busy. Of the patient only the name and number are read, as words for a
+person to compare. What a code or a unit means is `coding`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from teleconsult.plugin_api import Text
 
 VERSIONS = ("2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6")
 MOST_OBSERVATIONS = 500
+LONGEST_NAME = 60
 
 # Table 0211, and what analysers write instead.
 _CHARSETS = {
@@ -69,6 +71,10 @@ class Observation:
 
     order: int
     """Number of the OBR in the message, from 1."""
+    subject: int
+    """Number of the PID in the message that it is under; 0 without one."""
+    person: str
+    """Name and number in that PID, as somebody typed them into the analyser."""
     set_id: str
     codes: tuple[tuple[str, str], ...]
     """Pairs of code and coding system."""
@@ -155,33 +161,62 @@ def parse(data: bytes) -> Results:
         text = data.decode(header.codec)
     except UnicodeDecodeError:
         raise Rejected(NO_CHARSET, header) from None
-    wanted, left_out = _numbers_only(text, header)
+    wanted, people, left_out = _numbers_only(text, header)
     if len(wanted) > MOST_OBSERVATIONS:
         raise Rejected(TOO_MANY, header)
     try:
         message = parse_message("\r".join(wanted), validation_level=VALIDATION_LEVEL.TOLERANT, find_groups=False)
-        return _results(header, list(message.children), left_out)
+        return _results(header, list(message.children), people, left_out)
     except (HL7apyException, ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
         # hl7apy lets errors of its own data types through for segments that are cut or out of shape.
         raise Rejected(UNREADABLE, header) from error
 
 
-def _numbers_only(text: str, header: Header) -> tuple[list[str], int]:
-    """The segments that are used, and how many results of other types than NM there are."""
-    wanted, left_out = [], 0
+Subject = tuple[int, str]
+"""The number of a PID, and its name and number in words."""
+
+
+def _numbers_only(text: str, header: Header) -> tuple[list[str], list[Subject], int]:
+    """The segments that are used, whom each OBX of them names, and how many results of other types than NM there are.
+
+    PID is not given to the parser: its fields are free text of many makers, and none of them may cost a result.
+    """
+    wanted: list[str] = []
+    people: list[Subject] = []
+    left_out, subject = 0, (0, "")
     for segment in re.split(r"[\r\n]+", text.strip("\r\n\x00 ")):
         name, _, rest = segment.partition(header.field_separator)
+        if name == "PID":
+            subject = (
+                subject[0] + 1,
+                _person(rest.split(header.field_separator), header.field_separator, header.encoding),
+            )
         if name == "OBX":
             kind = rest.split(header.field_separator)[1:2]
             if kind not in (["NM"], [""]):
                 left_out += 1
                 continue
+            people.append(subject)
         if name in ("MSH", "OBR", "OBX", "SPM"):
             wanted.append(segment)
-    return wanted, left_out
+    return wanted, people, left_out
 
 
-def _results(header: Header, segments: list[Segment], left_out: int) -> Results:
+def _person(fields: list[str], field: str, encoding: str) -> str:
+    """Name (PID-5) and number (PID-3, else PID-2) in one line."""
+    component, repetition, escape, subcomponent = tuple(encoding[:4])
+    separators = {"COMPONENT": component, "REPETITION": repetition, "ESCAPE": escape, "SUBCOMPONENT": subcomponent}
+
+    def words(number: int, components: int) -> str:
+        text = fields[number - 1] if number <= len(fields) else ""
+        parts = text.split(repetition)[0].split(component)[:components]
+        said = " ".join(_unescape(part, {**separators, "FIELD": field}).strip() for part in parts)
+        return " ".join("".join(letter for letter in said if letter.isprintable()).split())[:LONGEST_NAME]
+
+    return ", ".join(found for found in (words(5, 2), words(3, 1) or words(2, 1)) if found)
+
+
+def _results(header: Header, segments: list[Segment], people: list[Subject], left_out: int) -> Results:
     observations: list[Observation] = []
     order, observed = 0, ""
     # Not in the standard: analysers of several Chinese makers tell calibration (1) and control (2) by MSH-16.
@@ -193,9 +228,12 @@ def _results(header: Header, segments: list[Segment], left_out: int) -> Results:
             control = control or _field(segment, 11)[0] == "Q"
         elif segment.name == "OBX":
             identifier, unit = _field(segment, 3), _field(segment, 6)
+            subject, person = people[len(observations)]
             observations.append(
                 Observation(
                     order=max(order, 1),
+                    subject=subject,
+                    person=person,
                     set_id=_field(segment, 1)[0] or str(len(observations) + 1),
                     codes=tuple((identifier[at], identifier[at + 2]) for at in (0, 3) if identifier[at]),
                     name=identifier[1] or identifier[0],

@@ -41,6 +41,8 @@ class Ready:
     taken_at: datetime | None
     flags: tuple[ReadingFlag, ...]
     raw: bytes
+    note: str
+    """Name and number in the message, for the person who places it."""
 
 
 @dataclass
@@ -65,10 +67,13 @@ class _Known:
     observation: Observation
 
 
-def sort_results(results: Results, coding: Coding, zone: timezone, now: datetime) -> Sorted:
-    """Sort a message's observations into readings, refusals and what is not for us."""
+def sort_results(results: Results, coding: Coding, zone: timezone, now: datetime, *, to_tray: bool = False) -> Sorted:
+    """Sort a message's observations into readings, refusals and what is not for us.
+
+    `to_tray`: a person says of each reading whose it is, because samples wait before they are measured.
+    """
     found = Sorted()
-    groups: dict[int, list[_Known]] = {}
+    groups: dict[tuple[int, int], list[_Known]] = {}
     for observation in results.observations:
         item = coding.item(observation.codes)
         if item is None:
@@ -80,7 +85,7 @@ def sort_results(results: Results, coding: Coding, zone: timezone, now: datetime
         elif isinstance(known := _number(item, observation), Text):
             found.refused.append(known)
         else:
-            groups.setdefault(observation.order, []).append(known)
+            groups.setdefault((observation.subject, observation.order), []).append(known)
     for group in groups.values():
         for kind, members in _gather(group):
             if kind == "blood_pressure" and not {"systolic", "diastolic"} <= members.keys():
@@ -88,7 +93,7 @@ def sort_results(results: Results, coding: Coding, zone: timezone, now: datetime
             elif kind == "spo2" and "spo2" not in members:
                 found.refused.append(_NO_SPO2)
             else:
-                found.ready.append(_ready(kind, members, results, zone, now))
+                found.ready.append(_ready(kind, members, results, zone, now, to_tray=to_tray))
     return found
 
 
@@ -121,11 +126,14 @@ def _gather(group: list[_Known]) -> Iterable[tuple[str, dict[str, _Known]]]:
     return [*done, *open_.items()]
 
 
-def _ready(kind: str, members: dict[str, _Known], results: Results, zone: timezone, now: datetime) -> Ready:
+def _ready(
+    kind: str, members: dict[str, _Known], results: Results, zone: timezone, now: datetime, *, to_tray: bool
+) -> Ready:
     observations = [known.observation for known in members.values()]
     first = observations[0]
     taken_at, believed = _taken_at(first, results.header, zone, now)
     flags = {
+        ReadingFlag.WHOSE_UNKNOWN: to_tray,
         ReadingFlag.CLOCK_NOT_SET: not believed,
         ReadingFlag.CONTROL_SOLUTION: results.control,
         ReadingFlag.ESTIMATED: any(observation.status == "P" for observation in observations),
@@ -137,23 +145,29 @@ def _ready(kind: str, members: dict[str, _Known], results: Results, zone: timezo
         taken_at=taken_at,
         flags=tuple(flag for flag, holds in flags.items() if holds),
         raw=b"\r".join(observation.raw for observation in observations)[:MOST_RAW],
+        note=first.person,
     )
 
 
 def _sequence(observation: Observation, header: Header) -> str:
     """What a repeat of the message repeats. Counters of control ids start again, so the device's time is in it."""
     time = observation.observed or header.sent
-    parts = (header.application, header.control_id, str(observation.order), observation.set_id, time)
+    parts = [header.application, header.control_id, str(observation.order), observation.set_id, time]
+    if observation.subject > 1:
+        parts.append(str(observation.subject))
     text = "/".join(parts)
     return text if len(text) <= 100 else f"{text[:60]}#{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
 def _taken_at(observation: Observation, header: Header, zone: timezone, now: datetime) -> tuple[datetime | None, bool]:
-    """When it was measured, and whether the device's clock can be believed. (None, True) if it told no time."""
+    """When it was measured, and whether that is known.
+
+    A result without a time of its own is not of the time when it comes: analysers send late, and send again.
+    """
     taken, sent = parse_time(observation.observed, zone), parse_time(header.sent, zone)
     if sent is not None and not now - BEHIND <= sent <= now + AHEAD:
         return None, False
-    if taken is not None and not now - OLDEST <= taken <= now + AHEAD:
+    if taken is None or not now - OLDEST <= taken <= now + AHEAD:
         return None, False
     return taken, True
 
