@@ -37,6 +37,7 @@ UNITS = {"mm[Hg]": "mmHg", "/min": "/min", "%": "%", "Cel": "°C", "mmol/L": "mm
 PER_MINUTE = N_("/min")
 
 CLOCK, BEFORE, PERSON_CHANGED, NOBODY = "clock", "before_encounter", "person_changed", "nobody"
+WHOSE_UNKNOWN = "whose_unknown"
 WHEN_UNKNOWN, MAY_BE_OF_ANOTHER, MAY_BE_TEST = "when_unknown", "may_be_of_another", "may_be_test"
 MARK_LABELS = {
     **{mark.value: label for mark, label in measurement.MARK_LABELS.items()},
@@ -46,6 +47,7 @@ MARK_LABELS = {
     MAY_BE_OF_ANOTHER: N_("It may be a reading of the person before: it came just after the change"),
     MAY_BE_TEST: N_("It came during a test of the device: a test, or an older reading"),
     NOBODY: N_("No encounter was open"),
+    WHOSE_UNKNOWN: N_("A sample may be of somebody who was here before; say whose it is"),
     WHEN_UNKNOWN: N_("The device does not know when it was measured; it may be an older reading"),
 }
 
@@ -62,6 +64,14 @@ FLAG_LABELS = {
     "control_solution": N_("Control solution, nobody's blood"),
     "clock_not_set": N_("The device's clock is not set"),
     "clock_corrected": N_("Time corrected: the device's clock was wrong"),
+    "whose_unknown": N_("Placed by a person: the device does not know whose it is"),
+    "site_armpit": N_("in the armpit"),
+    "site_ear": N_("in the ear"),
+    "site_mouth": N_("in the mouth"),
+    "site_rectum": N_("in the rectum"),
+    "site_gut": N_("in the gut"),
+    "site_finger": N_("at a finger"),
+    "site_toe": N_("at a toe"),
 }
 
 

@@ -37,6 +37,7 @@ from teleconsult.services.observation_views import (
     PERSON_CHANGED,
     PRELIMINARY,
     WHEN_UNKNOWN,
+    WHOSE_UNKNOWN,
     number,
     reading_view,
     reading_views,
@@ -71,7 +72,8 @@ def take_reading(
     It goes to the encounter the devices measure for now. It goes to the tray if there is none, if the device
     `begun` to measure for another one, if it was taken before the devices measured for this one, if it may have begun
     while they measured for the person before, or if the device cannot tell when it was taken and nobody saw it
-    measure: it may be a stored reading of somebody else. So does what may be a test of the device, or an older reading.
+    measure: it may be a stored reading of somebody else. So does what may be a test of the device, or an older reading,
+    and the result of a sample.
     """
     actor = Actor(f"device:{reading.device_id}"[:64], device_name or reading.device_id, Role.SYSTEM)
     with node.transaction(actor) as work:
@@ -81,6 +83,8 @@ def take_reading(
         taken_at, marks = _time(reading, work.now)
         target = measuring.target(node, work.session, work.now)
         doubt = _doubt(target, taken_at, begun, reading.kind)
+        if doubt is None and ReadingFlag.WHOSE_UNKNOWN in reading.flags:
+            doubt = WHOSE_UNKNOWN
         if doubt is None and begun is None and ReadingFlag.CLOCK_NOT_SET in reading.flags:
             doubt = WHEN_UNKNOWN
         if may_be_test:
@@ -101,6 +105,7 @@ def take_reading(
             "flags": [flag.value for flag in reading.flags],
             "patient_id": target.patient_id if target else None,
             "encounter_id": target.encounter_id if target else None,
+            "note": reading.note,
         }
         if ReadingFlag.CONTROL_SOLUTION in reading.flags:  # nobody's blood belongs to nobody
             values.update(patient_id=None, encounter_id=None, status=CANCELLED)

@@ -206,6 +206,24 @@ def test_a_device_that_cannot_tell_when_it_measured_is_believed_only_if_it_was_s
     assert ("when_unknown" in [mark["mark"] for mark in shown["marks"]]) is not seen
 
 
+def test_the_result_of_a_sample_is_placed_by_a_person(node: Node, encounter: str) -> None:
+    """Whatever its time says: it may have been handed in by somebody before."""
+    result = make_reading(
+        "hl7-2575",
+        "glucose",
+        {"glucose": (6.1, "mmol/L")},
+        taken_at=NOW,
+        sequence="7",
+        flags=(ReadingFlag.WHOSE_UNKNOWN,),
+        note="张 秀英, 0017",
+    )
+    shown = take_reading(node, result)
+    assert (shown["encounter_id"], shown["note"]) == (None, "张 秀英, 0017")
+    assert [mark["mark"] for mark in shown["marks"]] == ["whose_unknown"]
+    placed = observations.place_unassigned(node, World.doctor, shown["id"], encounter)
+    assert (placed["encounter_id"], placed["note"], placed["marks"]) == (encounter, "张 秀英, 0017", [])
+
+
 def test_control_solution_is_nobodys_blood(node: Node, encounter: str) -> None:
     test_liquid = make_reading(
         "meter", "glucose", {"glucose": (6.1, "mmol/L")}, taken_at=NOW, flags=(ReadingFlag.CONTROL_SOLUTION,)
