@@ -135,6 +135,27 @@ def test_stored_readings_come_with_the_old_clock_and_new_ones_with_the_one_we_se
     assert (fresh.taken_at, fresh.flags) == (datetime(2026, 11, 24, 0, 1, tzinfo=UTC), ())
 
 
+def test_stored_readings_of_a_fast_clock_are_not_of_now_and_a_measurement_after_them_is(radio, start):
+    """Five minutes ahead: what it stored at 7:56 says 8:01, and it is 8:01."""
+    now = NOW
+    peripheral = cuff(radio, service_1805=clock(stamp(datetime(2026, 11, 24, 8, 6, 30))))
+    bench = start(peripheral, clock=lambda: now)
+    bench.status("idle")
+    stored, shown = frame(131, datetime(2026, 11, 24, 7, 50)), datetime(2026, 11, 24, 8, 1)
+    found = []
+    for n in range(3):  # they come one after the other, longer than the silence that ends them
+        now += timedelta(seconds=8)
+        peripheral.send(0x2A35, stored if n == 0 else frame(131 + n, shown))
+        found.append(bench.reading())
+    first, second, third = found
+    assert (first.taken_at, first.flags) == (NOW - timedelta(minutes=16, seconds=30), (ReadingFlag.CLOCK_CORRECTED,))
+    assert {(each.taken_at, each.flags) for each in (second, third)} == {(None, (ReadingFlag.CLOCK_NOT_SET,))}
+    now += timedelta(seconds=40)
+    peripheral.send(0x2A35, frame(139, datetime(2026, 11, 24, 8, 2, 30)))
+    fresh = bench.reading()
+    assert (fresh.taken_at, fresh.flags) == (datetime(2026, 11, 24, 0, 2, 30, tzinfo=UTC), ())
+
+
 @pytest.mark.parametrize("properties", ["read", "read write"])
 def test_a_clock_that_cannot_be_set_is_corrected(radio, start, properties):
     ahead = datetime(2031, 11, 24, 8, 1, 30)

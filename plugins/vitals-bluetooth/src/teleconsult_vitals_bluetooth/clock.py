@@ -17,6 +17,9 @@ CLOSE = timedelta(minutes=2)
 ABSURD = timedelta(days=20 * 365)
 """A clock this far off was never set, and it is not known whether it runs at all."""
 
+SILENCE = timedelta(seconds=10)
+"""What comes after so long a silence is a new measurement: stored ones come one right after the other."""
+
 Taken = tuple[datetime | None, tuple[ReadingFlag, ...]]
 NOT_SET: Taken = (None, (ReadingFlag.CLOCK_NOT_SET,))
 
@@ -32,6 +35,8 @@ class DeviceClock:
     """How much the clock was ahead of ours when it was compared, before it was set; None if it cannot be read."""
     set_at: datetime | None = None
     """When we set it; None if it cannot be set."""
+    settled: bool = True
+    """Whether the device has been silent since then, so that what it sends now is not what it had stored."""
 
     @property
     def runs(self) -> bool:
@@ -50,6 +55,8 @@ class DeviceClock:
         except (OverflowError, ValueError):
             return NOT_SET
         if self.set_at is not None and self.set_at - CLOSE <= at <= now + CLOSE:
+            if not self.settled and self.ahead is not None and CLOSE < self.ahead < ABSURD:
+                return NOT_SET  # of now by the clock that we set, or stored and earlier by the one that was ahead
             return at, ()  # taken since we set the clock
         if self.ahead is None:
             return (at, ()) if now - self.trusted <= at <= now + CLOSE else NOT_SET

@@ -298,6 +298,8 @@ class BluetoothReader(DeviceReader):
 
     def _interpret(self, frame: Frame) -> list[Outcome]:
         self._arrived = frame.at
+        if frame.uuid in self.listens:
+            self._timekeeper.heard(frame.at)
         try:
             outcomes = list(self.take(frame.uuid, frame.data))
         except MalformedFrame as error:

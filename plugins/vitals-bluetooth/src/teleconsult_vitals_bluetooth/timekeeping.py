@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from teleconsult.plugin_api import DeviceSession, DeviceUnavailable
 from teleconsult_vitals_bluetooth import uuids
-from teleconsult_vitals_bluetooth.clock import CLOSE, DeviceClock
+from teleconsult_vitals_bluetooth.clock import CLOSE, SILENCE, DeviceClock
 from teleconsult_vitals_bluetooth.frames import (
     MalformedFrame,
     Stamp,
@@ -34,6 +34,7 @@ class Timekeeper:
         self._session = session
         self._uuid: str | None = None
         self._checked_at = float("-inf")
+        self._heard_at = session.now()
 
     async def set(self) -> None:
         """Compare the device's clock with ours, then set it where that can be done."""
@@ -52,7 +53,14 @@ class Timekeeper:
             # ignored"), and some take it and go on with their own.
             if accepted if shows is None else abs(shows) <= CLOSE:
                 set_at = now
-        self.clock = replace(self.clock, ahead=ahead, set_at=set_at)
+        self._heard_at = self._session.now()
+        self.clock = replace(self.clock, ahead=ahead, set_at=set_at, settled=set_at is None)
+
+    def heard(self, at: datetime) -> None:
+        """A result came: the first one after a silence, and all after it, were measured since the clock was set."""
+        if not self.clock.settled and at - self._heard_at > SILENCE:
+            self.clock = replace(self.clock, settled=True)
+        self._heard_at = at
 
     async def check(self) -> None:
         """Whether the clock was changed since it was compared: by a person, or by an empty battery."""
