@@ -325,6 +325,31 @@ def test_what_an_earlier_version_kept_without_a_time_is_not_of_now(radio, start)
     assert (reading.taken_at, reading.flags) == (None, (ReadingFlag.CLOCK_NOT_SET,))
 
 
+def test_a_frame_is_not_lost_when_the_reader_is_stopped_while_it_looks_at_the_clock(radio, start):
+    values = clock(stamp(datetime(2026, 11, 24, 8, 1)))
+    peripheral = cuff(radio, service_1805=values)
+    bench = start(peripheral)
+    bench.status("idle")
+    reads = values[0x2A08].reads
+    values[0x2A08].late = 3.0
+    peripheral.send(0x2A35, frame(166))
+    peripheral.until(lambda: values[0x2A08].reads > reads)
+    bench.cancel()
+    assert [Taken.kept(each).values["systolic"][0] for each in bench.session.memory["unkept"]] == [166]
+    values[0x2A08].late = 0.0
+    assert start(peripheral, memory=bench.session.memory).reading().value("systolic") == 166
+
+
+def test_a_clock_that_does_not_answer_does_not_hold_a_reading_up(radio, start):
+    values = clock(stamp(datetime(2026, 11, 24, 8, 1)))
+    peripheral = cuff(radio, service_1805=values)
+    bench = start(peripheral)
+    bench.status("idle")
+    values[0x2A08].late = 3.0
+    peripheral.send(0x2A35, frame(167))
+    assert bench.reading(timeout=0.95).value("systolic") == 167
+
+
 def test_of_too_much_to_remember_the_newest_is_remembered():
     async def remember():
         info = DeviceInfo(device_id="ble-1", name="cuff")

@@ -235,7 +235,7 @@ class BluetoothReader(DeviceReader):
         if uuid in self.streams:
             self._heard_newest(uuid, data)
             return
-        if len(self._queue) < QUEUE:
+        if len(self._queue) < QUEUE and not self._flooded:
             self._queue.append(Frame(uuid, data, self.session.now()))
         else:
             self._flooded = True
@@ -256,7 +256,7 @@ class BluetoothReader(DeviceReader):
                 heed_cancellation()
                 self._awake.clear()
                 if self._queue:
-                    await self._handle(self._queue.popleft())
+                    await self._handle()
                 elif self.link.lost:
                     await self.gone()
                     break
@@ -286,13 +286,16 @@ class BluetoothReader(DeviceReader):
             return texts.LOST_MEASURING
         return texts.ASLEEP if self._took_any else texts.LOST
 
-    async def _handle(self, frame: Frame) -> None:
+    async def _handle(self) -> None:
+        if self._queue[0].uuid in self.listens:
+            await self._timekeeper.check()  # it stays in the queue meanwhile, where a cancellation does not lose it
+            if self._flooded:
+                return
+        frame = self._queue.popleft()
         frame = replace(frame, data=self._newest.pop(frame.uuid, frame.data))
         if frame.uuid == uuids.BATTERY_LEVEL:
             await self._tell_battery(frame.data)
             return
-        if frame.uuid not in self.streams:
-            await self._timekeeper.check()
         await self._deliver(self._interpret(frame), insist=frame.uuid not in self.streams)
         await self.after()
 

@@ -21,7 +21,8 @@ from teleconsult_vitals_bluetooth.link import Link, Reply
 
 CHECK = 5.0
 """Seconds between two looks at the device's clock while it sends results."""
-ANSWER = 2.0
+ANSWER = 0.5
+"""Seconds that a result waits for this look: it is to be seen within one."""
 _CLOCKS = (uuids.CURRENT_TIME, uuids.DATE_TIME)
 
 

@@ -112,6 +112,7 @@ class Value:
         self.paired = paired
         self.late = 0.0
         """Seconds before a read is answered."""
+        self.reads = 0
         self.written: list[bytes] = []
         self.on_write: Callable[[bytes], object] | None = None
         """Takes what is written in place of `value`."""
@@ -138,6 +139,7 @@ class Value:
 
     async def _read(self, connection: Connection | None) -> bytes:
         self._check(connection)
+        self.reads += 1
         if self.late:
             await asyncio.sleep(self.late)
         return self.value
