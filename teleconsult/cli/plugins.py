@@ -14,7 +14,7 @@ from teleconsult.i18n import gettext as _
 from teleconsult.i18n import terminal_language
 
 if TYPE_CHECKING:
-    from teleconsult.plugin_host import PluginHost, PluginView
+    from teleconsult.plugin_host import PluginHost, PluginView, SettingProblem
     from teleconsult.services.node import Node
 
 
@@ -39,6 +39,8 @@ def list_(is_vehicle: bool, data_dir: str | None, database_url: str | None, as_j
 
 
 def _list(is_vehicle: bool, data_dir: str | None, database_url: str | None, *, as_json: bool) -> None:
+    from teleconsult.plugin_host import translate_fault
+
     with _running(is_vehicle, data_dir, database_url) as (_node, host):
         views = host.plugins()
     if as_json:
@@ -65,7 +67,8 @@ def _list(is_vehicle: bool, data_dir: str | None, database_url: str | None, *, a
         for warning in view.warnings:
             click.echo(f"{view.name}: {_('Needs a newer version of the plugin')}: {warning.in_language(language)}")
         if view.last_error:
-            click.echo(f"{view.name}: {_('Last fault')} ({view.faults}): {view.last_error}")
+            fault = translate_fault(view.last_error, _)
+            click.echo(f"{view.name}: {_('Last fault')} ({view.faults}): {fault}")
 
 
 def _as_json(view: PluginView) -> dict[str, Any]:
@@ -125,8 +128,13 @@ def set_(
         try:
             switching.configure(node, SYSTEM, name, {**view.settings, **changes})
         except SettingsRefused as refused:
-            raise Refused("; ".join(f"{field}: {what}" for field, what in refused.errors.items())) from None
+            told = (f"{_path(name, one)}: {_(one.sentence, **one.values)}" for name, one in refused.problems.items())
+            raise Refused("; ".join(told)) from None
     click.echo(_("The settings are saved. A running node takes them over within seconds."))
+
+
+def _path(name: str, problem: SettingProblem) -> str:
+    return ".".join(part for part in (name, problem.where) if part)
 
 
 def _refuse_unknown(view: PluginView, changes: Mapping[str, Any]) -> None:

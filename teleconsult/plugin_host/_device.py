@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from teleconsult.domain.ids import utc_now
 from teleconsult.plugin_api import Command, DeviceInfo, DeviceState, DeviceStatus, Reading, Text, Waveform
+from teleconsult.plugin_host import _faults
 from teleconsult.plugin_host._busy import BusyWatch
 from teleconsult.plugin_host._config import DeviceConfig
 from teleconsult.plugin_host._gate import StartGate
@@ -180,9 +181,8 @@ class HostedDevice:
         if not self._heard:
             limit = self._config.load_deadline
         if silence > limit:
-            self._told_fault = (
-                f"it was not heard for {limit:g} s" if self._heard else f"loading took longer than {limit:g} s"
-            )
+            why = _faults.NOT_HEARD if self._heard else _faults.LOADING_TOO_LONG
+            self._told_fault = why % {"seconds": f"{limit:g}"}
             child.kill()
         elif now - self._started_at > self._config.well_after:
             self._backoff.reset()
@@ -223,7 +223,7 @@ class HostedDevice:
         try:
             child.start()
         except OSError as error:
-            self._failed(f"its process did not start: {error}")
+            self._failed(f"{_faults.NOT_STARTED}: {error}")
             return
         child.send(
             {
@@ -249,7 +249,7 @@ class HostedDevice:
                 return
             self._take(message)
         except (ValidationError, KeyError, ValueError) as error:
-            self._give_up(f"it sent nonsense: {str(error)[:300]}")
+            self._give_up(f"{_faults.NONSENSE}: {str(error)[:300]}")
         finally:
             self._heard_at = time.monotonic()
             self._listening = False
@@ -277,7 +277,7 @@ class HostedDevice:
             self._pass("memory", lambda: self._sinks.memory(self.device_id, memory))
         elif "beat" in message:
             if self._busy.too_busy(float(message.get("cpu", 0.0)), time.monotonic()):
-                self._give_up(f"it kept a core busy for {self._config.busy_window:g} s")
+                self._give_up(_faults.BUSY % {"seconds": f"{self._config.busy_window:g}"})
         elif "fault" in message:
             self._told_fault = str(message["fault"])
 
@@ -310,7 +310,7 @@ class HostedDevice:
         self._window_count += 1
         if self._window_count <= self._config.messages_per_second * _WINDOW:
             return False
-        self._give_up("it sent far more messages than a device can mean")
+        self._give_up(_faults.TOO_MANY_MESSAGES)
         return True
 
     def _give_up(self, why: str) -> None:
@@ -325,15 +325,15 @@ class HostedDevice:
             if child is not self._child or not self._wanted:
                 return
         if child.line_too_long:
-            self._failed("it sent a message that is too long")
+            self._failed(_faults.LINE_TOO_LONG)
         else:
-            said = f"; it said last: {child.said_last}" if child.said_last else ""
-            self._failed(self._told_fault or f"its process ended by itself with status {status}{said}")
+            ended = _faults.ENDED_BY_ITSELF % {"status": status}
+            self._failed(self._told_fault or ended + _faults.last_words(child.said_last))
 
     def _failed(self, why: str) -> None:
         log.warning("device reader failed", device_id=self.device_id, plugin=self.assignment.plugin, error=why)
         self._tell(self._status(DeviceState.FAILED, RESTARTING))
-        self._sinks.fault(self.assignment.plugin, f"device {self.device_id}: {why}")
+        self._sinks.fault(self.assignment.plugin, f"{_faults.OF_DEVICE % {'device': self.device_id}}: {why}")
         with self._lock:
             if not self._wanted:  # the plugin was switched off by this very fault
                 return

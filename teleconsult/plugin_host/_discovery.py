@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from teleconsult.plugin_api import DeviceInfo
+from teleconsult.plugin_host import _faults
 from teleconsult.plugin_host._config import DeviceConfig
 from teleconsult.plugin_host._worker import plugin_environment
 from teleconsult.process import ChildProcess
@@ -82,7 +83,7 @@ class Discovery:
             return
         self._messages += 1
         if self._messages > self._config.found_limit + _OTHER_MESSAGES:
-            self._give_up("it sent far more messages than a search can mean")
+            self._give_up(_faults.TOO_MANY_MESSAGES)
         elif "fault" in message:
             self._give_up(str(message["fault"]))
         elif "found" in message:
@@ -90,10 +91,10 @@ class Discovery:
             try:
                 device = DeviceInfo.model_validate(message["found"])
             except ValidationError as error:
-                self._give_up(f"it found nonsense: {str(error)[:300]}")
+                self._give_up(f"{_faults.FOUND_NONSENSE}: {str(error)[:300]}")
                 return
             if self._heard > self._config.found_limit:
-                self._give_up(f"it found more than {self._config.found_limit} devices")
+                self._give_up(_faults.FOUND_TOO_MANY % {"count": self._config.found_limit})
             elif self._known.get(device.device_id) != device:
                 self._known[device.device_id] = device
                 self._on_found(device)
@@ -102,4 +103,4 @@ class Discovery:
         self.end()
         if self._child:
             self._child.kill()
-        self._on_fault(f"discovery by {self._reader!r}: {why}")
+        self._on_fault(f"{_faults.OF_DISCOVERY % {'reader': self._reader}}: {why}")

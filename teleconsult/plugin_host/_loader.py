@@ -24,7 +24,7 @@ from teleconsult.plugin_api import (
     hookspecs,
     supports,
 )
-from teleconsult.plugin_host import _settings
+from teleconsult.plugin_host import _faults, _settings
 from teleconsult.plugin_host._description import (
     PluginDescription,
     ProgrammeDescription,
@@ -160,7 +160,7 @@ def _import_and_describe(name: str) -> tuple[Any, PluginInfo]:
     if not supports(info.api_version):
         raise LoadFailure(
             PluginStatus.STOPPED_BY_API_VERSION,
-            f"it was written for version {info.api_version} of the plugin border; this node offers {API_VERSION}",
+            _faults.OTHER_VERSION % {"theirs": info.api_version, "ours": API_VERSION},
         )
     return plugin, info
 

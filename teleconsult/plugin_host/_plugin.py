@@ -19,7 +19,7 @@ from teleconsult.domain.errors import N_, Conflict
 from teleconsult.domain.ids import utc_now
 from teleconsult.domain.plugin_state import PluginRecord, PluginStateStore
 from teleconsult.plugin_api import ConsultEvent, Text
-from teleconsult.plugin_host import _settings
+from teleconsult.plugin_host import _faults, _settings
 from teleconsult.plugin_host._config import PluginConfig
 from teleconsult.plugin_host._description import (
     PluginDescription,
@@ -28,6 +28,7 @@ from teleconsult.plugin_host._description import (
     RouteDescription,
 )
 from teleconsult.plugin_host._loader import FoundPlugin, LoadFailure
+from teleconsult.plugin_host._problems import SECRETS_LOST, SettingProblem
 from teleconsult.plugin_host._status import LABELS, TRANSITIONS, PluginStatus
 from teleconsult.plugin_host._worker import PluginBusy, PluginFault, PluginWorker, SettingsRefused
 from teleconsult.process import Backoff
@@ -146,7 +147,7 @@ class HostedPlugin:
                 self._move(PluginStatus.NOT_SELECTED)
             elif self.found.others:
                 rivals = ", ".join((self.found.distribution, *self.found.others))
-                self._move(PluginStatus.STOPPED_BY_VALIDATION, f"several distributions claim its name: {rivals}")
+                self._move(PluginStatus.STOPPED_BY_VALIDATION, f"{_faults.SAME_NAME}: {rivals}")
             elif not self.record.enabled:
                 self._move(PluginStatus.DISABLED)
             elif self.record.switched_off:
@@ -185,7 +186,7 @@ class HostedPlugin:
             values = _settings.restore(values, self.view().settings)
             lost = [name for name, value in values.items() if _settings.still_hidden(value)]
             if lost:
-                raise SettingsRefused(dict.fromkeys(lost, "Write all its secrets anew: the list has changed."))
+                raise SettingsRefused(dict.fromkeys(lost, SettingProblem(SECRETS_LOST)))
             filled = self._check_settings(values)
             self._keep(replace(self.record, settings=filled))
             if self.status is PluginStatus.ENABLED or self.status is PluginStatus.STOPPED_BY_SETTINGS:

@@ -12,8 +12,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from teleconsult.plugin_host import _faults
 from teleconsult.plugin_host._description import PluginDescription
 from teleconsult.plugin_host._loader import LoadFailure
+from teleconsult.plugin_host._problems import SettingProblem, problems_of
 from teleconsult.plugin_host._status import PluginStatus
 from teleconsult.process import ChildProcess
 
@@ -29,11 +31,11 @@ class PluginBusy(Exception):  # noqa: N818 - says that nothing was called
 
 
 class SettingsRefused(Exception):  # noqa: N818 - carries the errors by field
-    """The plugin's settings model refused the values. `errors` maps a field to what is wrong with it."""
+    """The plugin's settings model refused the values. `problems` maps a setting to what is wrong with it."""
 
-    def __init__(self, errors: Mapping[str, str]) -> None:
-        super().__init__("; ".join(f"{name}: {what}" for name, what in errors.items()))
-        self.errors = dict(errors)
+    def __init__(self, problems: Mapping[str, SettingProblem]) -> None:
+        super().__init__("; ".join(f"{name}: {problem.english}" for name, problem in problems.items()))
+        self.problems = dict(problems)
 
 
 def plugin_environment(paths: Sequence[str]) -> dict[str, str]:
@@ -100,7 +102,7 @@ class PluginWorker:
         answer = self._start({"check": {"name": self._name, "values": dict(values)}}, deadline)
         self.stop()
         if "invalid" in answer:
-            raise SettingsRefused(answer["invalid"])
+            raise SettingsRefused(problems_of(answer["invalid"]))
         return dict(answer["result"])
 
     def _start(self, message: Mapping[str, Any], deadline: float) -> dict[str, Any]:
@@ -108,7 +110,7 @@ class PluginWorker:
         try:
             self._child.start()
         except OSError as error:
-            raise LoadFailure(PluginStatus.STOPPED_BY_LOAD_ERROR, f"its process did not start: {error}") from error
+            raise LoadFailure(PluginStatus.STOPPED_BY_LOAD_ERROR, f"{_faults.NOT_STARTED}: {error}") from error
         self._child.send(dict(message))
         answered = self._loading.answered.wait(deadline)
         answer = self._loading.answer
@@ -119,9 +121,9 @@ class PluginWorker:
             failed = answer["failed"]
             raise LoadFailure(PluginStatus(failed["status"]), str(failed["error"]), failed.get("schema"))
         self.kill()
-        why = f"its process ended while loading{self._last_words()}"
+        why = _faults.ENDED_LOADING + _faults.last_words(self._child.said_last)
         if not answered:
-            why = f"loading took longer than {deadline:g} s"
+            why = _faults.LOADING_TOO_LONG % {"seconds": f"{deadline:g}"}
         raise LoadFailure(PluginStatus.STOPPED_BY_LOAD_ERROR, why)
 
     def call(self, name: str, args: Mapping[str, Any], deadline: float) -> Any:
@@ -143,17 +145,19 @@ class PluginWorker:
         self._waiting[number] = waiting
         try:
             if not self._child.send({"id": number, "call": name, "args": args}):
-                raise PluginFault(f"{name}: its process has ended")
+                raise PluginFault(f"{name}: {_faults.HAS_ENDED}")
             if not waiting.answered.wait(remaining):
                 self.kill()
-                raise PluginFault(f"{name} did not answer within {deadline:g} s; its process was ended")
+                late = _faults.LATE % {"seconds": f"{deadline:g}"}
+                raise PluginFault(f"{name} {late}")
         finally:
             del self._waiting[number]
         answer = waiting.answer
         if answer is None:
-            raise PluginFault(f"{name}: its process ended during the call{self._last_words()}")
+            said = _faults.last_words(self._child.said_last)
+            raise PluginFault(f"{name}: {_faults.ENDED_IN_CALL}{said}")
         if "invalid" in answer:
-            raise SettingsRefused(answer["invalid"])
+            raise SettingsRefused(problems_of(answer["invalid"]))
         if "fault" in answer:
             raise PluginFault(f"{name}: {answer['fault']}")
         return answer.get("result")
@@ -174,10 +178,6 @@ class PluginWorker:
             waiting.answer = message
             waiting.answered.set()
 
-    def _last_words(self) -> str:
-        said = self._child.said_last
-        return f"; it said last: {said}" if said else ""
-
     def _ended(self, status: int) -> None:
         in_call = bool(self._waiting)
         loading = not self._loading.answered.is_set()
@@ -185,5 +185,6 @@ class PluginWorker:
             waiting.answered.set()
         # Whoever waits for an answer reports the end; only an idle process's death has nobody to tell.
         if not self._expected_end and not in_call and not loading:
-            self._on_death(f"its process ended by itself with status {status}{self._last_words()}")
+            ended = _faults.ENDED_BY_ITSELF % {"status": status}
+            self._on_death(ended + _faults.last_words(self._child.said_last))
         self._expected_end = True

@@ -29,6 +29,7 @@ from teleconsult.plugin_api import (
     Text,
     Waveform,
 )
+from teleconsult.plugin_host import _faults
 from teleconsult.plugin_host._child import confine
 from teleconsult.plugin_host._loader import LoadedPlugin, LoadFailure, describe_error, load_plugin
 from teleconsult.plugin_host._status import PluginStatus
@@ -203,7 +204,7 @@ async def _supervise(
         await asyncio.wait({reading}, timeout=CLEANING_UP)
     beating.cancel()
     if refused:
-        channel.send({"fault": "it sent far more than a device can mean"})
+        channel.send({"fault": _faults.TOO_MUCH})
         return FAULT_STATUS
     if reading.done() and not reading.cancelled() and (error := reading.exception()):
         channel.send({"fault": describe_error(error)})

@@ -29,7 +29,7 @@ from teleconsult.plugin_api import (
     ReferralRequest,
     ReferralTarget,
 )
-from teleconsult.plugin_host import _settings
+from teleconsult.plugin_host import _problems, _settings
 from teleconsult.plugin_host._child import confine
 from teleconsult.plugin_host._loader import LoadedPlugin, LoadFailure, describe_error, find_info, load_plugin
 from teleconsult.plugin_host._status import PluginStatus
@@ -109,7 +109,7 @@ def _check_settings(model: type[BaseModel] | None, args: dict[str, Any]) -> dict
     try:
         return {"result": _settings.dump(model.model_validate(args["values"]))}
     except ValidationError as error:
-        return {"invalid": {".".join(map(str, e["loc"])): e["msg"] for e in error.errors()}}
+        return {"invalid": _problems.told(error)}
 
 
 def _answer(plugin: LoadedPlugin, calls: _Calls, message: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from teleconsult.http.admin import administrators, bp
 from teleconsult.http.admin.schema import fields_of, values_of, without_new_secrets
 from teleconsult.http.security import current_actor, current_node
 from teleconsult.http.shell import ROLE_NAMES
-from teleconsult.plugin_host import PluginHost, SettingsRefused
+from teleconsult.plugin_host import PluginHost, PluginView, SettingsRefused, translate_fault
 from teleconsult.services import audit as auditing
 from teleconsult.services import plugins as switching
 
@@ -36,6 +36,14 @@ ACTION_NAMES = {
     "print": N_("printed"),
     "export": N_("exported"),
 }
+KIND_NAMES = {
+    "device": N_("Devices"),
+    "followup": N_("Follow-up"),
+    "referral": N_("Referral"),
+    "panel": N_("Panels on pages"),
+    "events": N_("Consult events"),
+}
+"""What a plugin offers, in words."""
 ENTITY_NAMES = {
     "patient": N_("patient"),
     "encounter": N_("encounter"),
@@ -60,7 +68,10 @@ ENTITY_NAMES = {
 def plugins() -> str:
     """All plugins of the hub."""
     host = current_node().plugins
-    return render_template("admin/plugins.html", plugins=host.plugins() if host else [], language=_language())
+    views = host.plugins() if host else []
+    return render_template(
+        "admin/plugins.html", plugins=views, language=_language(), kinds_of=_kinds_of, fault_of=_fault_of
+    )
 
 
 @bp.get("/plugins/<name>")
@@ -80,7 +91,7 @@ def configure(name: str) -> Response | tuple[str, int]:
         switching.configure(current_node(), current_actor(), name, values)
     except SettingsRefused as refused:
         shown, again = without_new_secrets(view.settings_schema or {}, values, view.settings)
-        errors = {**dict.fromkeys(again, _("This was not saved. Write the new secret once more.")), **refused.errors}
+        errors = {**dict.fromkeys(again, _("This was not saved. Write the new secret once more.")), **_words(refused)}
         return _plugin(name, errors, shown), 422
     flash(_("The settings are saved."), "ok")
     return redirect(url_for("admin.plugin", name=name))
@@ -128,7 +139,33 @@ def _host() -> PluginHost:
 def _plugin(name: str, errors: dict[str, str], values: dict[str, Any] | None) -> str:
     view = _host().plugin(name)
     fields = fields_of(view.settings_schema or {}, values if values is not None else dict(view.settings))
-    return render_template("admin/plugin.html", plugin=view, fields=fields, errors=errors, language=_language())
+    return render_template(
+        "admin/plugin.html",
+        plugin=view,
+        fields=fields,
+        errors=errors,
+        language=_language(),
+        kinds_of=_kinds_of,
+        fault_of=_fault_of,
+    )
+
+
+def _kinds_of(view: PluginView) -> str:
+    """What it offers, in the page's language."""
+    return " · ".join(_(KIND_NAMES[kind]) for kind in view.kinds)
+
+
+def _fault_of(view: PluginView) -> str:
+    """Its last fault: what the node says of it in the page's language, what the plugin said as it is."""
+    return translate_fault(view.last_error, _)
+
+
+def _words(refused: SettingsRefused) -> dict[str, str]:
+    """By setting, what is wrong with it, in the page's language."""
+    return {
+        name: f"{one.where + ': ' if one.where else ''}{_(one.sentence, **one.values)}"
+        for name, one in refused.problems.items()
+    }
 
 
 def _language() -> str:

@@ -68,7 +68,7 @@ def test_a_reader_remembers_across_restarts(plugins, device_host, heard):
         ("oversize", "a message that is too long"),
         ("nonsense", "sent nonsense"),
         ("undeclared", "'body_weight', which its plugin does not declare"),
-        ("bypass", "far more messages than a device can mean"),
+        ("bypass", "far more messages than it can mean"),
         ("notes", "remembers far more often"),
         ("flood", "far more than a device can mean"),
         ("block", "not heard for 2 s"),

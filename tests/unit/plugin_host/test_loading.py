@@ -74,7 +74,7 @@ def test_settings_are_checked_before_they_are_kept(plugin_host, store):
     host = plugin_host("every_hook")
     with pytest.raises(SettingsRefused) as refused:
         host.configure("every_hook", {"limit": "many"})
-    assert list(refused.value.errors) == ["limit"]
+    assert list(refused.value.problems) == ["limit"]
     assert host.plugin("every_hook").settings["limit"] == 3
     assert host.configure("every_hook", {"limit": 5}).settings == {"log": "", "limit": 5}
     assert store.get("every_hook").settings["limit"] == 5
@@ -108,7 +108,7 @@ def test_secrets_reach_the_plugin_as_they_are_and_hidden_ones_stay(plugin_host, 
 
     with pytest.raises(SettingsRefused) as refused:
         host.configure("secretive", {**shown, "keys": [HIDDEN_SECRET]})
-    assert list(refused.value.errors) == ["keys"], "nobody knows which of the two was taken out"
+    assert list(refused.value.problems) == ["keys"], "nobody knows which of the two was taken out"
     assert host.configure("secretive", {**shown, "keys": ["k-3"], "token": None}).settings["keys"] == ["k-3"]
 
 
@@ -165,7 +165,7 @@ def test_a_plugin_that_cannot_load_without_a_setting_is_given_it(plugin_host):
     assert view.status is PluginStatus.STOPPED_BY_SETTINGS
     with pytest.raises(SettingsRefused) as refused:
         host.configure("needs_a_setting", {"address": ""})
-    assert list(refused.value.errors) == ["address"]
+    assert list(refused.value.problems) == ["address"]
     assert host.configure("needs_a_setting", {"address": "10.0.0.7"}).status is PluginStatus.ENABLED
     host.disable("needs_a_setting")
     assert host.configure("needs_a_setting", {"address": "10.0.0.8"}).settings == {"address": "10.0.0.8"}
