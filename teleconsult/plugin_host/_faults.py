@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from teleconsult.domain.errors import N_
+from teleconsult.plugin_host import _problems
 
 NOT_HEARD = N_("it was not heard for %(seconds)s s")
 LOADING_TOO_LONG = N_("loading took longer than %(seconds)s s")
@@ -57,12 +58,17 @@ _SENTENCES = (
 _SUBJECTS = (OF_DEVICE, OF_DISCOVERY)
 
 
-def _pattern(sentence: str) -> str:
-    return re.sub(r"%\\\((\w+)\\\)s|%\((\w+)\)s", lambda m: f"(?P<{m[1] or m[2]}>\\S+)", re.escape(sentence))
+def _pattern(sentence: str, value: str = r"\S+") -> str:
+    return re.sub(r"%\\\((\w+)\\\)s", lambda place: f"(?P<{place[1]}>{value})", re.escape(sentence))
 
 
-_PATTERNS = [(sentence, re.compile(_pattern(sentence))) for sentence in _SENTENCES] + [
-    (sentence, re.compile(f"^{_pattern(sentence)}(?=: )")) for sentence in _SUBJECTS
+_PATTERNS = [
+    *((sentence, re.compile(_pattern(sentence))) for sentence in _SENTENCES),
+    *((sentence, re.compile(f"^{_pattern(sentence)}(?=: )")) for sentence in _SUBJECTS),
+    *(
+        (one, re.compile(f"(?<=: ){_pattern(one, '.+?')}(?=; |$)"))
+        for one in dict.fromkeys(_problems.SENTENCES.values())
+    ),
 ]
 
 
@@ -75,5 +81,5 @@ def translate_fault(fault: str, translate: Callable[[str], str]) -> str:
     """The fault with the node's own sentences translated; what a plugin or Python said stays as it is."""
     own, mark, said = fault.partition(f"; {SAID_LAST}")  # nothing is looked for in a plugin's own words
     for sentence, pattern in _PATTERNS:
-        own = pattern.sub(lambda found, of=sentence: translate(of) % found.groupdict(), own, count=1)  # type: ignore[misc]
+        own = pattern.sub(lambda found, of=sentence: translate(of) % found.groupdict(), own)  # type: ignore[misc]
     return own + (f"; {translate(SAID_LAST)}{said}" if mark else "")

@@ -24,7 +24,7 @@ from teleconsult.plugin_api import (
     hookspecs,
     supports,
 )
-from teleconsult.plugin_host import _faults, _settings
+from teleconsult.plugin_host import _faults, _problems, _settings
 from teleconsult.plugin_host._description import (
     PluginDescription,
     ProgrammeDescription,
@@ -140,7 +140,7 @@ def load_plugin(name: str, settings: Mapping[str, Any]) -> LoadedPlugin:
         filled = info.settings.model_validate(dict(settings)) if info.settings else None
     except ValidationError as error:
         schema = _settings.schema_of(info.settings) if info.settings else None
-        raise LoadFailure(PluginStatus.STOPPED_BY_SETTINGS, _first_errors(error), schema) from error
+        raise LoadFailure(PluginStatus.STOPPED_BY_SETTINGS, _problems.in_english(error), schema) from error
     callers = sorted(manager.get_hookcallers(plugin) or (), key=lambda caller: caller.name)
     arguments = {c.name: tuple(name for impl in c.get_hookimpls() for name in impl.argnames) for c in callers}
     readers = _register(manager.hook.register_device_readers, ReaderType)

@@ -94,6 +94,12 @@ def told(error: ValidationError) -> dict[str, dict[str, Any]]:
     return problems
 
 
+def in_english(error: ValidationError) -> str:
+    """The first three, in one line: "address: This has to be filled in.; port: …"."""
+    problems = list(problems_of(told(error)).items())[:3]
+    return "; ".join(f"{'.'.join(filter(None, (name, one.where)))}: {one.english}" for name, one in problems)
+
+
 def problems_of(said: Mapping[str, Mapping[str, Any]]) -> dict[str, SettingProblem]:
     """What the plugin's process told, as sentences. One that is not known stays as pydantic or the plugin wrote it."""
     return {name: _problem(one) for name, one in said.items()}

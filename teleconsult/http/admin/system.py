@@ -139,11 +139,13 @@ def _host() -> PluginHost:
 def _plugin(name: str, errors: dict[str, str], values: dict[str, Any] | None) -> str:
     view = _host().plugin(name)
     fields = fields_of(view.settings_schema or {}, values if values is not None else dict(view.settings))
+    labels = {field.name: field.label for field in fields}
     return render_template(
         "admin/plugin.html",
         plugin=view,
         fields=fields,
         errors=errors,
+        summary=[(name, f"{labels[name]}: {text}" if name in labels else text) for name, text in errors.items()],
         language=_language(),
         kinds_of=_kinds_of,
         fault_of=_fault_of,

@@ -72,9 +72,9 @@ def test_settings_are_saved(start: Start, admin: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("plugin", "form", "field", "sentence"),
     [
-        ("every_hook", {"limit": "many"}, "limit", "请填写整数。"),
-        ("misbehaving", {"how": "badly"}, "how", "请从以下选项中选择："),
-        ("needs_a_setting", {"address": ""}, "address", "至少 1 个字符。"),
+        ("every_hook", {"limit": "many"}, "limit", "Limit: 请填写整数。"),
+        ("misbehaving", {"how": "badly"}, "how", "How: 请从以下选项中选择："),
+        ("needs_a_setting", {"address": ""}, "address", "Address: 至少 1 个字符。"),
     ],
 )
 def test_refused_settings_name_the_field_in_the_pages_language(

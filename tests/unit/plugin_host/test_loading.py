@@ -65,7 +65,7 @@ def test_stored_settings_that_are_no_longer_valid(plugin_host, store):
     host = plugin_host("misbehaving")
     view = host.plugin("misbehaving")
     assert view.status is PluginStatus.STOPPED_BY_SETTINGS
-    assert view.last_error.startswith("how: Input should be 'well'")
+    assert view.last_error.startswith("how: Choose one of these: 'well', ")
     assert "how" in view.settings_schema["properties"], "so that the form can be shown and they can be mended"
     assert host.configure("misbehaving", {"how": "well"}).status is PluginStatus.ENABLED
 

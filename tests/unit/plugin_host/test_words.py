@@ -26,6 +26,11 @@ zh = translator("zh")
             "page_panels did not answer within 1 s; its process was ended",
             "page_panels 1 秒内没有回应，进程已结束",
         ),
+        (
+            "address: This has to be filled in.; rate: It has to be more than 0.5.",
+            "address: 此项必填。; rate: 须大于 0.5。",
+        ),
+        ("how: Choose one of these: 'well', 'a b'.", "how: 请从以下选项中选择：'well', 'a b'。"),
         ("assess: KeyError: 'device x: 5' (rules.py:7)", "assess: KeyError: 'device x: 5' (rules.py:7)"),
     ],
 )
