@@ -16,7 +16,7 @@ from teleconsult.domain.errors import N_, NotAllowed
 from teleconsult.domain.roles import PEOPLE_ROLES, Actor, Role
 from teleconsult.services import accounts
 from teleconsult.services.node import Node
-from teleconsult.settings import TlsSource
+from teleconsult.tls import PUBLIC_CERTIFICATE
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -110,7 +110,8 @@ def _add_headers(response: Response) -> Response:
     response.headers.setdefault("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self)")
     if request.endpoint != "static":
         response.headers.setdefault("Cache-Control", "no-store")
-    if request.is_secure and current_node().settings.tls_source is TlsSource.GIVEN:
-        # Never with our own authority: a browser that does not trust it yet could not reach the page that helps.
+    if request.is_secure and request.environ.get(PUBLIC_CERTIFICATE):
+        # Only with a real certificate: a browser that does not trust another one yet could not reach the page that
+        # helps, and would not let a person go on.
         response.headers.setdefault("Strict-Transport-Security", "max-age=15552000")
     return response

@@ -6,8 +6,27 @@ public authority can vouch for it: the node makes an authority of its own, which
 
 from __future__ import annotations
 
-from teleconsult.tls.authority import Authority, Certificate, describe
+from teleconsult.tls.authority import Authority, owner_of
+from teleconsult.tls.contexts import Contexts
+from teleconsult.tls.given import Trouble, covers, names_of, troubles_of
 from teleconsult.tls.machine import Names, machine_names
-from teleconsult.tls.server import Contexts, OnlyHttps, SecureServer
+from teleconsult.tls.server import PUBLIC_CERTIFICATE, OnlyHttps, SecureServer
+from teleconsult.tls.signing import Certificate, describe, names_in
 
-__all__ = ["Authority", "Certificate", "Contexts", "Names", "OnlyHttps", "SecureServer", "describe", "machine_names"]
+__all__ = [
+    "PUBLIC_CERTIFICATE",
+    "Authority",
+    "Certificate",
+    "Contexts",
+    "Names",
+    "OnlyHttps",
+    "SecureServer",
+    "Trouble",
+    "covers",
+    "describe",
+    "machine_names",
+    "names_in",
+    "names_of",
+    "owner_of",
+    "troubles_of",
+]

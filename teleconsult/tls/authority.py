@@ -3,173 +3,168 @@
     tls/authority.key   the authority's private key: whoever has it can pretend to be this machine
     tls/authority.crt   the authority, to be trusted on every device
     tls/server.pem      the server's key and certificate, in one file so that they change together
+    tls/next.key, .crt  the authority that comes after this one, where it was made beforehand
     tls/names           names that a person added, one a line
 
-The folder and the keys are readable by the service's own user alone. The authority is bound by name constraints:
-should its key be stolen, it still cannot vouch for anything but this machine's names, `.local` names and private
-addresses. Chromium, Firefox, Windows, iOS and macOS keep to that; Android does not look at a root's constraints.
-
-Keys are EC P-256, which all of them take. Nothing here serves or watches.
+The folder and the keys are readable by the service's own user alone: what root makes is given to the owner of the
+data directory. An authority that devices trust is never replaced but by a person's command. Nothing here serves or
+watches.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives import serialization
 
 from teleconsult.domain.errors import N_, Conflict, InvalidInput, NotFound, Unavailable
+from teleconsult.tls import signing
 from teleconsult.tls.machine import Address, Names, machine_names, parse
-
-AUTHORITY_LIFE = timedelta(days=3650)
-SERVER_LIFE = timedelta(days=396)
-"""Apple refuses server certificates of more than 398 days; browsers follow its lead."""
+from teleconsult.tls.signing import UNSET_CLOCK, certificate_pem, key_pem, names_in, within
 
 RENEW_BEFORE = timedelta(days=60)
 """A vehicle may stand in its garage for weeks; it renews at its next start anyway."""
 
-BACKDATED = timedelta(days=1)
-"""Tablets' clocks are not always right."""
-
-UNSET_CLOCK = datetime(2026, 1, 1, tzinfo=UTC)
-"""A machine that says an earlier time has lost its clock; an authority made then would have ended before it is used."""
-
-ALWAYS_ALLOWED = ("localhost", "local")
-PRIVATE_NETWORKS = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "::1/128",
-        "fc00::/7",
-    )
-)
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What a person wants to know of a certificate. Times are UTC; `fingerprint` is the SHA-256 as AB:CD:…"""
-
-    subject: str
-    fingerprint: str
-    names: tuple[str, ...]
-    valid_from: datetime
-    valid_until: datetime
-
-
-def describe(certificate: x509.Certificate) -> Certificate:
-    """The certificate in words."""
-    digest = certificate.fingerprint(hashes.SHA256()).hex(":").upper()
-    common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return Certificate(
-        str(common[0].value) if common else "",
-        digest,
-        _names_in(certificate),
-        certificate.not_valid_before_utc,
-        certificate.not_valid_after_utc,
-    )
+MOST_EARLIER = 8
+"""Earlier addresses that a certificate keeps."""
 
 
 class Authority:
-    """The authority kept in one folder. Reading never makes one; `make()` and `renew()` write."""
+    """The authority kept in one folder. Reading never makes one; `make()`, `renew()` and the like write.
+
+    Everything may raise Unavailable where this user cannot open the files.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         self.folder = data_dir / "tls"
         self.key_file = self.folder / "authority.key"
         self.file = self.folder / "authority.crt"
+        self.next_key_file = self.folder / "next.key"
+        self.next_file = self.folder / "next.crt"
         self.server_file = self.folder / "server.pem"
         self._names_file = self.folder / "names"
 
     def exists(self) -> bool:
-        """Whether one was made here."""
-        return self.file.is_file() and self.key_file.is_file()
+        """Whether one was made here and is whole."""
+        with self._opening():
+            return self.file.is_file() and self.key_file.is_file()
+
+    def has_begun(self) -> bool:
+        """Whether devices may trust one that was made here, though its key may be gone."""
+        with self._opening():
+            return self.file.is_file() or self.server_file.is_file()
 
     def make(self, extra: Iterable[str] = ()) -> None:
         """Make the authority, and the server's certificate for this machine and the added names.
 
-        Raises Conflict if there is one already, Unavailable while the clock is not set, InvalidInput for a bad name.
+        Raises Conflict if there is one already, also one without its key; Unavailable while the clock is not set;
+        InvalidInput for a bad name.
         """
         if self.exists():
             raise Conflict(N_("There is an authority already. “teleconsult tls renew --authority” replaces it."))
+        if self.has_begun():
+            raise Conflict(
+                N_(
+                    "The authority's key is missing in %(path)s. Restore it from a backup, or make another authority, "
+                    "which every device has to trust anew: teleconsult tls renew --authority"
+                ),
+                path=self.folder,
+            )
         self._make_authority(list(extra))
 
     def replace(self, extra: Iterable[str] = ()) -> None:
-        """Make another authority in the place of this one: every device has to trust the new one."""
-        self._make_authority([*self.added_names(), *extra])
+        """Put the next authority in the place of this one, or a new one where none was made beforehand: then every
+        device has to trust it. Raises InvalidInput for a name that the next one may not vouch for."""
+        names = [*self.added_names(), *extra]
+        coming = self.next_certificate()
+        if coming is None:
+            self._make_authority(names)
+            return
+        _refuse_beyond(coming, names, N_("The next authority may not vouch for %(name)s: teleconsult tls next --name"))
+        with self._opening():
+            self.next_key_file.replace(self.key_file)
+            self.next_file.replace(self.file)
+        self.renew(extra)
 
-    def renew(self, extra: Iterable[str] = ()) -> tuple[str, ...]:
+    def prepare_next(self, extra: Iterable[str] = ()) -> x509.Certificate:
+        """Make the authority that `replace()` will put in force, so that devices can trust it before. Raises NotFound
+        without an authority of today, Unavailable while the clock is not set, InvalidInput for a bad name."""
+        self.certificate()
+        key, certificate = signing.new_authority(machine_names([*self.added_names(), *extra]), _now())
+        with contextlib.suppress(FileNotFoundError):
+            self.next_file.unlink()
+        self._write(self.next_key_file, key_pem(key))
+        self._write(self.next_file, certificate_pem(certificate), mode=0o644)
+        return certificate
+
+    def renew(self, extra: Iterable[str] = (), *, keep_earlier: bool = False) -> tuple[str, ...]:
         """Make a new server certificate for the names of now. Gives those of the machine's own names that the
         authority may not vouch for and that are therefore left out.
 
-        Raises NotFound without an authority, InvalidInput for an added name that cannot be vouched for, Unavailable
-        when the authority has expired.
+        `keep_earlier` adds addresses of the certificate in force that this machine does not have now: its network may
+        be down for the moment. Raises NotFound without an authority, InvalidInput for an added name that cannot be
+        vouched for, Unavailable when the authority has expired or its key is not there.
         """
         authority, key = self._load()
         new = list(extra)
         added = list(dict.fromkeys([*self.added_names(), *new]))
-        wanted = machine_names(added)
-        allowed, refused = _within(authority, wanted)
-        for text in new:
-            name, address = parse(text)
-            if (name or str(address)) in refused:
-                raise InvalidInput(
-                    N_("The authority may not vouch for %(name)s. Make another: teleconsult tls renew --authority"),
-                    name=text,
-                )
-        now = datetime.now(UTC)
-        if authority.not_valid_after_utc <= now:
-            raise Unavailable(
-                N_("The authority has expired. Make another: teleconsult tls renew --authority"),
-            )
-        server_key = ec.generate_private_key(ec.SECP256R1())
-        certificate = (
-            _builder(f"teleconsult {wanted.names[-1]}"[:64], authority.subject, server_key.public_key())
-            .not_valid_before(max(now - BACKDATED, authority.not_valid_before_utc))
-            .not_valid_after(min(now - BACKDATED + SERVER_LIFE, authority.not_valid_after_utc))
-            .add_extension(x509.SubjectAlternativeName(_general(allowed)), critical=False)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(_key_name_of(authority), critical=False)
-            .sign(key, hashes.SHA256())
+        _refuse_beyond(
+            authority,
+            new,
+            N_("The authority may not vouch for %(name)s. Make another: teleconsult tls renew --authority"),
         )
+        wanted = machine_names(added)
+        allowed, refused = within(authority, wanted)
+        if keep_earlier:
+            allowed = self._with_earlier(authority, allowed)
+        server = signing.new_server(authority, key, allowed, datetime.now(UTC))
         self._write(self._names_file, "".join(f"{name}\n" for name in added).encode())
-        self._write(self.server_file, _key_pem(server_key) + certificate.public_bytes(serialization.Encoding.PEM))
+        self._write(self.server_file, server)
         return refused
 
     def why_renew(self) -> str | None:
-        """Why the server's certificate has to be made anew now: "missing", "time" or "names"; None if it is good."""
+        """Why the server's certificate has to be made anew now: "missing", "time" or "names"; None if it is good, or
+        if the clock is not set: what was made with a right clock is better than what is made with a wrong one.
+
+        An address that is gone is no reason: it may be back when the network is.
+        """
         authority, _ = self._load()
-        try:
-            certificate = self.server_certificate()
-        except NotFound:
+        certificate = self._usable_server_certificate()
+        if certificate is None or certificate.issuer != authority.subject:
             return "missing"
         now = datetime.now(UTC)
-        if certificate.issuer != authority.subject or not certificate.not_valid_before_utc <= now:
-            return "time"
+        if now < max(UNSET_CLOCK, authority.not_valid_before_utc):
+            return None
         # An authority near its own end signs only up to it: renewing earlier would gain nothing.
         longest = min(now + RENEW_BEFORE, authority.not_valid_after_utc)
-        if certificate.not_valid_after_utc < longest:
+        if certificate.not_valid_before_utc > now or certificate.not_valid_after_utc < longest:
             return "time"
-        allowed, _ = _within(authority, machine_names(self.added_names()))
-        return "names" if set(allowed.all()) != set(_names_in(certificate)) else None
+        allowed, _ = within(authority, machine_names(self.added_names()))
+        names, addresses = _sorted(certificate)
+        same = set(allowed.names) == set(names) and set(allowed.addresses) <= set(addresses)
+        return None if same else "names"
 
     def certificate(self) -> x509.Certificate:
         """The authority's certificate. Raises NotFound."""
         return self._read_certificate(self.file)
+
+    def next_certificate(self) -> x509.Certificate | None:
+        """The next authority's, if one was made."""
+        with self._opening():
+            if not (self.next_file.is_file() and self.next_key_file.is_file()):
+                return None
+        return self._read_certificate(self.next_file)
+
+    def bundle(self) -> bytes:
+        """What a vehicle has to trust, now and later (PEM): the authority, and the next one. Raises NotFound."""
+        coming = self.next_certificate()
+        return certificate_pem(self.certificate()) + (certificate_pem(coming) if coming else b"")
 
     def server_certificate(self) -> x509.Certificate:
         """The server's certificate. Raises NotFound."""
@@ -178,47 +173,64 @@ class Authority:
     def added_names(self) -> tuple[str, ...]:
         """What a person added to the machine's own names."""
         try:
-            return tuple(line for line in self._names_file.read_text().split() if line)
+            with self._opening():
+                return tuple(self._names_file.read_text().split())
         except FileNotFoundError:
             return ()
 
     def _make_authority(self, extra: list[str]) -> None:
-        now = datetime.now(UTC)
-        if now < UNSET_CLOCK:
-            raise Unavailable(N_("This machine's clock is not set. Set it, best by NTP, and start again."))
+        """Every file is made before the first is written. A crash between them leaves a server certificate that is
+        served still, and an authority that says what to do."""
         names = machine_names(extra)
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.folder.chmod(0o700)
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = _subject(f"teleconsult {names.names[-1]} {secrets.token_hex(2)}"[:64])
-        certificate = (
-            _builder(subject, subject, key.public_key())
-            .not_valid_before(now - BACKDATED)
-            .not_valid_after(now - BACKDATED + AUTHORITY_LIFE)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs_certificates=True), critical=True)
-            .add_extension(x509.NameConstraints(list(_permitted(names)), None), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        # Another authority's certificates go first: nothing may be served that no device will ever trust.
-        with contextlib.suppress(FileNotFoundError):
-            self.server_file.unlink()
-        self._write(self.key_file, _key_pem(key))
-        self._write(self.file, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
-        self.renew(extra)
+        now = _now()
+        key, certificate = signing.new_authority(names, now)
+        server = signing.new_server(certificate, key, names, now)
+        with self._opening():
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._give_away(self.folder)
+            self.folder.chmod(0o700)
+        self._write(self.key_file, key_pem(key))
+        self._write(self.file, certificate_pem(certificate), mode=0o644)
+        self._write(self._names_file, "".join(f"{name}\n" for name in dict.fromkeys(extra)).encode())
+        self._write(self.server_file, server)
 
-    def _load(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    def _with_earlier(self, authority: x509.Certificate, names: Names) -> Names:
+        certificate = self._usable_server_certificate()
+        if certificate is None:
+            return names
+        gone = tuple(one for one in _sorted(certificate)[1] if one not in names.addresses)
+        kept, _ = within(authority, Names((), gone))
+        return Names(names.names, (*names.addresses, *kept.addresses[:MOST_EARLIER]))
+
+    def _load(self) -> tuple[x509.Certificate, signing.Key]:
         certificate = self.certificate()
-        key = serialization.load_pem_private_key(self.key_file.read_bytes(), None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+        key = None
+        with contextlib.suppress(FileNotFoundError, ValueError, TypeError), self._opening():
+            key = serialization.load_pem_private_key(self.key_file.read_bytes(), None)
+        if not isinstance(key, signing.Key) or key.public_key() != certificate.public_key():
             raise Unavailable(
-                N_("Key and certificate of the authority do not belong together: %(path)s."), path=self.folder
+                N_(
+                    "The authority's key in %(path)s is missing or belongs to another authority. Restore it from a "
+                    "backup, or make another authority: teleconsult tls renew --authority"
+                ),
+                path=self.folder,
             )
         return certificate, key
 
+    def _usable_server_certificate(self) -> x509.Certificate | None:
+        """The server's certificate, if its file can be served with."""
+        try:
+            certificate = self.server_certificate()
+            with self._opening():
+                key = serialization.load_pem_private_key(self.server_file.read_bytes(), None)
+        except (NotFound, Unavailable, ValueError, TypeError):
+            return None
+        return certificate if key.public_key() == certificate.public_key() else None
+
     def _read_certificate(self, path: Path) -> x509.Certificate:
         try:
-            content = path.read_bytes()
+            with self._opening():
+                content = path.read_bytes()
         except FileNotFoundError:
             raise NotFound(N_("There is no authority here. Make one: teleconsult tls init")) from None
         try:
@@ -229,106 +241,72 @@ class Authority:
     def _write(self, path: Path, content: bytes, mode: int = 0o600) -> None:
         """Write a file that nobody sees half written, and keys that nobody else can open even for a moment."""
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with self._opening():
+            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(content)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                self._give_away(draft)
+                draft.replace(path)
+            except BaseException:
+                draft.unlink(missing_ok=True)
+                raise
+
+    def _give_away(self, path: Path) -> None:
+        """What root makes belongs to whoever has the data directory: the service's own user."""
+        if os.name == "posix" and os.geteuid() == 0:
+            owner = self.folder.parent.stat()
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+    @contextlib.contextmanager
+    def _opening(self) -> Iterator[None]:
+        """Says whose files these are where this user cannot open them."""
         try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            draft.replace(path)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+            yield
+        except PermissionError as error:
+            path, service, owner = self.folder.absolute(), owner_of(self.folder.parent), owner_of(self.folder)
+            if owner == service:
+                raise Unavailable(
+                    N_("%(path)s belongs to %(owner)s and can be opened by nobody else: run this as that user."),
+                    path=path,
+                    owner=owner,
+                ) from error
+            raise Unavailable(
+                N_("%(path)s belongs to %(owner)s and not to %(service)s. Run as root: chown -R %(service)s %(path)s"),
+                path=path,
+                owner=owner,
+                service=service,
+            ) from error
 
 
-def _subject(common_name: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "teleconsult"),
-        ]
-    )
+def _now() -> datetime:
+    """The time, for an authority that is to last years. Raises Unavailable while the clock is not set."""
+    now = datetime.now(UTC)
+    if now < UNSET_CLOCK:
+        raise Unavailable(N_("This machine's clock is not set. Set it, best by NTP, and start again."))
+    return now
 
 
-def _builder(
-    subject: x509.Name | str, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject if isinstance(subject, x509.Name) else _subject(subject))
-        .issuer_name(issuer)
-        .public_key(public_key)
-        .serial_number(x509.random_serial_number())
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-    )
+def _refuse_beyond(authority: x509.Certificate, names: Iterable[str], sentence: str) -> None:
+    """Raises InvalidInput with the sentence for the first name that the authority may not vouch for."""
+    for text in names:
+        name, address = parse(text)
+        wanted = Names((name,) if name else (), (address,) if address else ())
+        if within(authority, wanted)[1]:
+            raise InvalidInput(sentence, name=text)
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )
+def _sorted(certificate: x509.Certificate) -> tuple[list[str], list[Address]]:
+    """The names and the addresses in a certificate."""
+    both = [parse(text) for text in names_in(certificate)]
+    return [name for name, _ in both if name], [address for _, address in both if address]
 
 
-def _key_name_of(authority: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    named = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(named)
-
-
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-
-def _general(names: Names) -> list[x509.GeneralName]:
-    return [*map(x509.DNSName, names.names), *map(x509.IPAddress, names.addresses)]
-
-
-def _permitted(names: Names) -> Iterator[x509.GeneralName]:
-    """What the authority may vouch for: names of this machine and of local networks, and private addresses."""
-    for name in dict.fromkeys((*ALWAYS_ALLOWED, *names.names)):
-        if name not in ALWAYS_ALLOWED and name.endswith(".local"):
-            continue  # within `local` already
-        yield x509.DNSName(name)
-    for network in PRIVATE_NETWORKS:
-        yield x509.IPAddress(network)
-    for address in names.addresses:
-        if not any(address in network for network in PRIVATE_NETWORKS):
-            yield x509.IPAddress(ipaddress.ip_network(address))
-
-
-def _within(authority: x509.Certificate, wanted: Names) -> tuple[Names, tuple[str, ...]]:
-    """The names that the authority may vouch for, and those that it may not."""
-    permitted = authority.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or []
-    domains = [one.value for one in permitted if isinstance(one, x509.DNSName)]
-    networks = [one.value for one in permitted if isinstance(one, x509.IPAddress)]
-
-    def allows(name: str) -> bool:
-        return any(name == domain or name.endswith(f".{domain}") for domain in domains)
-
-    def reaches(address: Address) -> bool:
-        return any(
-            address in network
-            for network in networks
-            if isinstance(network, ipaddress.IPv4Network | ipaddress.IPv6Network)
-        )
-
-    allowed = Names(tuple(filter(allows, wanted.names)), tuple(filter(reaches, wanted.addresses)))
-    kept = set(allowed.all())
-    return allowed, tuple(name for name in wanted.all() if name not in kept)
-
-
-def _names_in(certificate: x509.Certificate) -> tuple[str, ...]:
+def owner_of(path: Path) -> str:
+    """The user who has this file; a question mark where that has no name."""
     try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return ()
-    return (*found.get_values_for_type(x509.DNSName), *(str(one) for one in found.get_values_for_type(x509.IPAddress)))
+        return path.owner()
+    except (OSError, KeyError, NotImplementedError):
+        return "?"

@@ -18,6 +18,7 @@ from teleconsult.services.vehicles import make_key
 from teleconsult.store import Store, migrate
 from teleconsult.store.tables import Vehicle
 from teleconsult.tls import Authority, describe
+from tests.support.certificates import PublicAuthority
 from tests.support.served import Served
 from tests.support.world import World
 
@@ -27,13 +28,14 @@ VEHICLE_SETTINGS = {"kind": "vehicle", "port": 0, "tls": "own", "load_plugins": 
 class Node:
     """A served node and the way to ask it over either protocol."""
 
-    def __init__(self, folder: Path, served: Served) -> None:
+    def __init__(self, folder: Path, served: Served, trusted: Path | None = None) -> None:
         self.folder, self.served = folder, served
         self.port = urlsplit(served.address).port or 0
         self.authority = Authority(folder)
+        self._trusted = trusted or self.authority.file
 
     def trusting(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.authority.file))
+        return ssl.create_default_context(cafile=str(self._trusted))
 
     def ask(self, path: str, *, https: bool, method: str = "GET") -> http.client.HTTPResponse:
         connection = (
@@ -129,7 +131,7 @@ def test_a_renewed_certificate_is_served_without_a_restart(node: Node) -> None:
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """A hub with certificate files, as a public authority would give them, that knows the world's vehicle."""
+    """A hub with certificate files that it was given, from no public authority, that knows the world's vehicle."""
     folder = tmp_path_factory.mktemp("hub")
     authority = Authority(folder)
     authority.make()
@@ -143,9 +145,45 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     served.stop()
 
 
-def test_hsts_only_with_a_given_certificate(given: Node) -> None:
-    assert given.ask("/login", https=True).getheader("Strict-Transport-Security") == "max-age=15552000"
+def test_no_hsts_with_a_given_certificate_that_no_public_authority_vouches_for(given: Node) -> None:
+    assert given.ask("/login", https=True).getheader("Strict-Transport-Security") is None
     assert given.ask("/login", https=False).status == 308
+
+
+def test_hsts_with_a_real_certificate_and_over_https_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    public = PublicAuthority(tmp_path / "public")
+    monkeypatch.setenv("SSL_CERT_FILE", str(public.file))
+    settings = {"kind": "hub", "port": 0, "load_plugins": "", "media_workers": 1, "data_dir": tmp_path / "hub"}
+    (tmp_path / "hub").mkdir()
+    served = Served(**settings, tls_cert=public.sign("localhost"))
+    try:
+        node = Node(tmp_path, served, public.file)
+        assert node.ask("/login", https=True).getheader("Strict-Transport-Security") == "max-age=15552000"
+        assert node.ask("/trust", https=False).getheader("Strict-Transport-Security") is None
+    finally:
+        served.stop()
+
+
+def test_a_node_whose_authority_has_lost_its_key_starts_and_says_what_to_do(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    authority.make()
+    authority.key_file.unlink()
+    served = Served(**VEHICLE_SETTINGS, data_dir=tmp_path, vehicle_key=make_key(World.vehicle_id)[0])
+    try:
+        assert Node(tmp_path, served).ask("/login", https=True).status == 200
+        until(lambda: any("tls renew --authority" in line for line in served.log), "the advice")
+    finally:
+        served.stop()
+    assert not authority.key_file.exists()
+
+
+@pytest.mark.parametrize("host", ["..", "x" * 300])
+def test_a_host_that_is_none_is_a_bad_request(node: Node, host: str) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=20)
+    connection.request("GET", "/login", headers={"Host": host})
+    answer = connection.getresponse()
+    assert (answer.status, answer.getheader("Location")) == (400, None)
+    connection.close()
 
 
 def test_a_websocket_over_tls(given: Node) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import ssl
 import stat
@@ -14,9 +15,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from structlog.testing import capture_logs
 
 from teleconsult.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
 from teleconsult.tls import Authority, Contexts, authority, describe, machine
+from teleconsult.tls import contexts as contexts_module
 
 
 @pytest.fixture
@@ -32,7 +35,8 @@ def move_clock(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
         def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
             return datetime.now(UTC) + by
 
-    monkeypatch.setattr(authority, "datetime", Moved)
+    for module in (authority, contexts_module):
+        monkeypatch.setattr(module, "datetime", Moved)
 
 
 def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> None:
@@ -187,3 +191,155 @@ def test_a_broken_file_leaves_the_certificate_in_force(own: Authority, tmp_path:
     assert contexts.current is first
     with pytest.raises(Unavailable, match=r"given.pem"):
         Contexts(given)
+
+
+@pytest.mark.parametrize("days", [-20000, -400, 4000])
+def test_a_node_starts_with_what_is_there_whatever_its_clock_says(
+    own: Authority, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    before = own.server_file.read_bytes()
+    move_clock(monkeypatch, timedelta(days=days))
+    contexts = Contexts.of_authority(own)
+    contexts.look()
+    assert own.server_file.read_bytes() == before
+    shake_hands(ssl.create_default_context(cafile=str(own.file)), contexts.current, "vehicle.local")
+
+
+def test_a_certificate_that_is_missing_is_made_even_by_a_machine_without_a_clock(
+    own: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own.server_file.unlink()
+    move_clock(monkeypatch, timedelta(days=-20000))
+    contexts = Contexts.of_authority(own)
+    shake_hands(ssl.create_default_context(cafile=str(own.file)), contexts.current, "vehicle.local")
+
+
+@pytest.mark.parametrize("broken", ["", "half a fi", "the certificate alone", "another's key"])
+def test_a_server_certificate_that_cannot_be_used_is_made_anew(own: Authority, broken: str) -> None:
+    pem = own.server_file.read_text()
+    key, certificate = pem.partition("-----BEGIN CERT")[::2]
+    broken = {
+        "the certificate alone": "-----BEGIN CERT" + certificate,
+        "another's key": own.key_file.read_text() + "-----BEGIN CERT" + certificate,
+    }.get(broken, broken)
+    assert key.startswith("-----BEGIN PRIVATE KEY")
+    own.server_file.write_text(broken)
+    assert own.why_renew() == "missing"
+    contexts = Contexts.of_authority(own)
+    shake_hands(ssl.create_default_context(cafile=str(own.file)), contexts.current, "vehicle.local")
+
+
+@pytest.mark.parametrize("lost", ["authority.key", "authority.crt"])
+def test_an_authority_that_devices_trust_is_not_replaced_when_a_file_of_it_is_lost(own: Authority, lost: str) -> None:
+    root, server = own.file.read_bytes(), own.server_file.read_bytes()
+    (own.folder / lost).unlink()
+    with capture_logs() as said:
+        contexts = Contexts.of_authority(own)
+        contexts.look()
+    assert own.server_file.read_bytes() == server
+    assert not (own.folder / lost).exists()
+    trusting = ssl.create_default_context(cadata=root.decode())
+    shake_hands(trusting, contexts.current, "vehicle.local")
+    errors = [one for one in said if one["log_level"] == "error"]
+    assert len(errors) == 1, "said once, not at every look"
+    with pytest.raises(Conflict, match="renew --authority"):
+        own.make()
+    own.replace()
+    assert own.why_renew() is None
+
+
+def test_a_lost_key_is_told_with_the_command_that_mends_it(own: Authority) -> None:
+    own.key_file.unlink()
+    with capture_logs() as said:
+        Contexts.of_authority(own)
+    assert "tls renew --authority" in said[0]["reason"]
+
+
+def test_without_anything_to_serve_a_stopgap_is_served_until_the_clock_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = Authority(tmp_path)
+    with monkeypatch.context() as patch:
+        move_clock(patch, timedelta(days=-20000))
+        contexts = Contexts.of_authority(fresh)
+        with pytest.raises(ssl.SSLCertVerificationError, match="self-signed"):
+            shake_hands(ssl.create_default_context(), contexts.current, "localhost")
+        assert not fresh.folder.exists()
+    contexts.look()
+    shake_hands(ssl.create_default_context(cafile=str(fresh.file)), contexts.current, "localhost")
+
+
+def test_a_network_that_is_down_does_not_take_its_address_out_of_the_certificate(
+    own: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lan, other = ipaddress.ip_address("10.20.30.40"), ipaddress.ip_address("10.20.30.41")
+    monkeypatch.setattr(machine, "_own_addresses", lambda: {lan})
+    own.renew()
+    monkeypatch.setattr(machine, "_own_addresses", set)
+    assert own.why_renew() is None
+    monkeypatch.setattr(machine, "_own_addresses", lambda: {other})
+    assert own.why_renew() == "names"
+    Contexts.of_authority(own)
+    assert {str(lan), str(other)} <= set(describe(own.server_certificate()).names)
+    for last in range(50, 50 + 3 * authority.MOST_EARLIER):
+        monkeypatch.setattr(machine, "_own_addresses", lambda last=last: {ipaddress.ip_address(f"10.20.30.{last}")})
+        Contexts.of_authority(own)
+    kept = [name for name in describe(own.server_certificate()).names if name.startswith("10.20.30.")]
+    assert len(kept) == 1 + authority.MOST_EARLIER, "only so many, the last ones"
+    assert kept[:2] == ["10.20.30.73", "10.20.30.72"]
+    own.renew()
+    assert str(other) not in describe(own.server_certificate()).names, "a person's command takes the names of now"
+
+
+def test_the_next_authority_can_be_trusted_before_it_is_in_force(own: Authority, tmp_path: Path) -> None:
+    first = own.certificate()
+    coming = own.prepare_next(["hub.example.org"])
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(own.bundle())
+    assert x509.load_pem_x509_certificates(own.bundle()) == [first, coming]
+    trusting = ssl.create_default_context(cafile=str(bundle))
+    shake_hands(trusting, serving(own.server_file), "vehicle.local")
+    with pytest.raises(InvalidInput, match="next authority"):
+        own.replace(["other.example.org"])
+    own.replace(["hub.example.org"])
+    assert own.certificate() == coming
+    assert own.next_certificate() is None
+    for name in ("vehicle.local", "hub.example.org"):
+        shake_hands(trusting, serving(own.server_file), name)
+    assert own.bundle() == own.file.read_bytes()
+
+
+def test_whatever_goes_wrong_the_watch_goes_on(own: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    contexts = Contexts.of_authority(own)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault nobody thought of")
+
+    monkeypatch.setattr(Authority, "why_renew", fail)
+    monkeypatch.setattr(Contexts, "_stamp", fail)
+    with capture_logs() as said:
+        contexts.look()
+        contexts.look()
+    assert [one["log_level"] for one in said] == ["error", "error"], "each fault once"
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_makes_belongs_to_the_owner_of_the_data_directory(tmp_path: Path) -> None:
+    os.chown(tmp_path, 4711, 4712)
+    made = Authority(tmp_path)
+    made.make()
+    made.prepare_next()
+    for path in (made.folder, *made.folder.iterdir()):
+        assert (path.stat().st_uid, path.stat().st_gid) == (4711, 4712), path
+
+
+def test_files_that_cannot_be_opened_are_told_with_their_owner(own: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(Unavailable, match=r"belongs to .* run this as that user"):
+        own.certificate()
+    monkeypatch.setattr(authority, "owner_of", lambda path: "root" if path == own.folder else "teleconsult")
+    with pytest.raises(Unavailable, match=r"belongs to root and not to teleconsult.*chown -R teleconsult "):
+        own.certificate()
