@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlmodel import col, func, select
@@ -30,13 +31,14 @@ from teleconsult.store import Store, migrate
 from teleconsult.store.plugins import DatabasePluginState
 from teleconsult.store.tables import AuditEntry, User
 from teleconsult.sync.uplink import hub_context
-from teleconsult.tls import Authority, describe
+from teleconsult.tls import Authority, covers, describe, machine_names, names_of, owner_of, troubles_of
 
 WORKER_SECONDS = 20.0
 HUB_SECONDS = 10.0
 MOST_SKEW = timedelta(seconds=60)
 AUTHORITY_ENDS_SOON = timedelta(days=90)
 LEAST_FREE_GB = 1
+EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound
 
 
 @dataclass(frozen=True)
@@ -174,13 +176,13 @@ def check_port(settings: Settings) -> list[Finding]:
 
 def check_tls(settings: Settings) -> list[Finding]:
     """Certificate and key can be read and fit; without them, who gets camera and microphone."""
-    if settings.tls_source is TlsSource.GIVEN:
+    if settings.tls_source is TlsSource.GIVEN and settings.tls_cert:
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(str(settings.tls_cert), settings.tls_key)
         except (OSError, ssl.SSLError) as error:
             sentence = _("The certificate cannot be used: %(reason)s.", reason=error.strerror or error)
             return [Finding(False, sentence, _("Correct TELECONSULT_TLS_CERT and TELECONSULT_TLS_KEY."))]
-        return [Finding(True, _("Certificate and key can be read and fit."))]
+        return _check_given(settings, settings.tls_cert)
     if settings.tls_source is TlsSource.OWN:
         return _check_authority(Authority(settings.data_dir))
     if settings.https or settings.host in LOOPBACK:
@@ -194,23 +196,67 @@ def check_tls(settings: Settings) -> list[Finding]:
     ]
 
 
+def _check_given(settings: Settings, certificate: Path) -> list[Finding]:
+    """Given files that can be read: their dates, and whether they are for an address that browsers may use."""
+    found = [
+        Finding(False if one.is_broken else None, _(one.sentence, **one.params), _(one.advice))
+        for one in troubles_of(certificate, datetime.now(UTC))
+    ]
+    names = names_of(certificate)
+    own = [settings.host] if settings.host not in (*LOOPBACK, *EVERYWHERE) else machine_names().all()
+    if names and not any(covers(names, host) for host in own if host not in LOOPBACK):
+        sentence = _("The certificate is for %(names)s, and this machine has none of these names.", names=_few(names))
+        advice = _("Browsers have to open it by one of them: look that the name leads here.")
+        found.append(Finding(None, sentence, advice))
+    if all(one.well is not False for one in found):
+        found.insert(0, Finding(True, _("Certificate and key can be read and fit.")))
+    return found
+
+
+def _few(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+
+
 def _check_authority(authority: Authority) -> list[Finding]:
-    """The node's own authority: made, kept from others, good for a while."""
-    if not authority.exists():
+    """The node's own authority: made, whole, kept from others and open to the service, good for a while."""
+    if not authority.exists() and not authority.has_begun():
         sentence = _("This node makes its own certificate authority when it starts.")
         return [Finding(None, sentence, _("Each device has to trust it once: open /trust on the node."))]
-    if os.name == "posix" and (authority.key_file.stat().st_mode | authority.folder.stat().st_mode) & 0o077:
-        sentence = _("Others on this machine can read the authority's key: %(path)s.", path=authority.key_file)
-        advice = _("Run: chmod -R go= %(path)s, then replace it: teleconsult tls renew --authority")
-        return [Finding(False, sentence, advice % {"path": authority.folder})]
+    if os.name == "posix" and (bad := _wrong_files(authority)):
+        return [bad]
+    why = authority.why_renew()
     until = describe(authority.certificate()).valid_until
     if until < datetime.now(UTC) + AUTHORITY_ENDS_SOON:
         sentence = _("This node's certificate authority ends on %(date)s.", date=f"{until:%Y-%m-%d}")
-        return [Finding(False, sentence, _("Replace it: teleconsult tls renew --authority"))]
-    why = authority.why_renew()
+        if authority.next_certificate():
+            return [
+                Finding(None, sentence, _("When every device trusts the next one: teleconsult tls renew --authority"))
+            ]
+        return [Finding(False, sentence, _("Make the next one and let the devices trust it: teleconsult tls next"))]
     if why:
         return [Finding(None, _("The certificate is renewed when the node starts."))]
     return [Finding(True, _("The certificate of this node's own authority is good."))]
+
+
+def _wrong_files(authority: Authority) -> Finding | None:
+    """Keys that others can read, or that the service cannot."""
+    secret = [
+        path
+        for path in (authority.folder, authority.key_file, authority.server_file, authority.next_key_file)
+        if path.exists()
+    ]
+    for path in secret:
+        if path.stat().st_mode & 0o077:
+            sentence = _("Others on this machine can read the authority's key: %(path)s.", path=path)
+            advice = _("Run: chmod -R go= %(path)s, then replace it: teleconsult tls renew --authority")
+            return Finding(False, sentence, advice % {"path": authority.folder})
+    service = authority.folder.parent.stat().st_uid
+    for path in [*secret, *authority.folder.iterdir()]:
+        if path.stat().st_uid != service:
+            owner = owner_of(authority.folder.parent)
+            sentence = _("%(path)s does not belong to %(owner)s, who has the data directory.", path=path, owner=owner)
+            return Finding(False, sentence, f"chown -R {owner} {authority.folder}")
+    return None
 
 
 def check_plugins(settings: Settings) -> list[Finding]:

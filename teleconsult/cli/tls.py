@@ -67,9 +67,14 @@ def renew(names: tuple[str, ...], whole: bool, yes: bool, data_dir: str | None) 
     """Renew one or both."""
     authority = _authority(data_dir)
     if whole:
-        authority.certificate()  # says that there is none before asking
+        if not authority.has_begun():
+            authority.certificate()  # says that there is none
         if not yes:
-            question = _("Every device that trusts the authority of today has to trust the new one. Replace it?")
+            question = (
+                _("Devices that do not trust the next authority yet have to do so then. Put it in force?")
+                if authority.next_certificate()
+                else _("Every device that trusts the authority of today has to trust the new one. Replace it?")
+            )
             click.confirm(question, abort=True)
         authority.replace(names)
         click.echo(_("The authority is replaced. Trust the new one on each device."))
@@ -78,6 +83,35 @@ def renew(names: tuple[str, ...], whole: bool, yes: bool, data_dir: str | None) 
             click.echo(_("The authority may not vouch for %(name)s, so it is left out.", name=name), err=True)
         click.echo(_("The certificate is renewed."))
     _print(authority)
+
+
+@tls.command(
+    name="next",
+    help=_(
+        "Make the authority that comes after this one, so that devices and vehicles can trust it before it is in "
+        "force. “teleconsult tls renew --authority” then puts it in force."
+    ),
+)
+@_names
+@click.option("--yes", is_flag=True, help=_("Do not ask."))
+@_data_dir
+def coming(names: tuple[str, ...], yes: bool, data_dir: str | None) -> None:
+    """Make the next authority."""
+    from teleconsult.tls import describe
+
+    authority = _authority(data_dir)
+    if authority.next_certificate() and not yes:
+        click.confirm(_("There is a next authority, which devices may trust already. Make another?"), abort=True)
+    made = describe(authority.prepare_next(names))
+    click.echo(_("The next authority is made. Trust it on each device: /trust on this node has it, too."))
+    table(
+        [
+            ("  " + _("file"), str(authority.next_file)),
+            ("  " + _("name"), made.subject),
+            ("  " + _("valid until"), f"{made.valid_until:%Y-%m-%d}"),
+            ("  SHA-256", made.fingerprint),
+        ]
+    )
 
 
 def _authority(data_dir: str | None) -> Authority:

@@ -69,3 +69,32 @@ def test_what_cannot_be_done_is_one_sentence(
     result = run(*arguments)
     assert result.exit_code == 1
     assert result.stderr.strip() == says
+
+
+def test_the_next_authority_is_made_beforehand_and_put_in_force(run: Callable[..., Result], tmp_path: Path) -> None:
+    assert run("next").exit_code == 1, "there is none of today"
+    run("init")
+    authority = Authority(tmp_path)
+    made = run("next", "--name", "hub.example.org")
+    assert made.exit_code == 0, made.output
+    coming = authority.next_certificate()
+    assert coming is not None
+    assert describe(coming).fingerprint in made.output
+    assert authority.certificate() != coming
+    assert run("next", input="n\n").exit_code == 1
+    assert authority.next_certificate() == coming
+    assert run("renew", "--authority", "--yes", "--name", "hub.example.org").exit_code == 0
+    assert authority.certificate() == coming
+    assert "hub.example.org" in describe(authority.server_certificate()).names
+
+
+@pytest.mark.parametrize("lost", ["authority.key", "authority.crt"])
+def test_what_init_advises_for_an_authority_with_a_lost_file_can_be_done(
+    run: Callable[..., Result], tmp_path: Path, lost: str
+) -> None:
+    run("init")
+    (tmp_path / "tls" / lost).unlink()
+    assert "teleconsult tls renew --authority" in run("init").stderr
+    done = run("renew", "--authority", "--yes")
+    assert done.exit_code == 0, done.output
+    assert Authority(tmp_path).why_renew() is None

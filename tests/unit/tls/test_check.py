@@ -1,0 +1,62 @@
+"""What `teleconsult check` says of certificates."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from teleconsult.cli._checks import Finding, check_tls
+from teleconsult.settings import NodeKind, Settings
+from teleconsult.tls import Authority
+from tests.support.certificates import PublicAuthority
+
+
+def look(tmp_path: Path, **settings: object) -> list[Finding]:
+    return check_tls(Settings(kind=NodeKind.HUB, data_dir=tmp_path, **settings))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("dates", "wells"),
+    [
+        ({}, [True]),
+        ({"days": 10}, [True, None]),
+        ({"days": -0.5, "from_days": -9}, [False]),
+        ({"from_days": 1}, [False]),
+    ],
+)
+def test_a_given_certificates_dates_count(tmp_path: Path, dates: dict[str, float], wells: list[bool | None]) -> None:
+    given = PublicAuthority(tmp_path).sign(socket.gethostname(), **dates)  # type: ignore[arg-type]
+    assert [one.well for one in look(tmp_path, tls_cert=given)] == wells
+
+
+def test_a_given_certificate_for_other_names_is_worth_knowing(tmp_path: Path) -> None:
+    public = PublicAuthority(tmp_path)
+    found = look(tmp_path, tls_cert=public.sign("hub.example.org"))
+    assert [one.well for one in found] == [True, None]
+    assert "hub.example.org" in found[1].sentence
+    assert [one.well for one in look(tmp_path, tls_cert=public.sign("10.9.8.7"), host="10.9.8.7")] == [True]
+
+
+def test_the_nodes_own_authority(tmp_path: Path) -> None:
+    assert [one.well for one in look(tmp_path, tls="own")] == [None]
+    authority = Authority(tmp_path)
+    authority.make()
+    assert [one.well for one in look(tmp_path, tls="own")] == [True]
+    authority.server_file.chmod(0o640)
+    found = look(tmp_path, tls="own")
+    assert [one.well for one in found] == [False]
+    assert "server.pem" in found[0].sentence
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")
+def test_files_that_the_service_cannot_read_are_told(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    authority.make()
+    os.chown(authority.server_file, 4711, 4711)
+    found = look(tmp_path, tls="own")
+    assert [one.well for one in found] == [False]
+    assert "server.pem" in found[0].sentence
+    assert found[0].advice.startswith("chown -R ")
