@@ -69,6 +69,14 @@ class _Handler(pywsgi.WSGIHandler):  # type: ignore[misc]
         environ[PUBLIC_CERTIFICATE] = self.server.contexts.is_public
         return environ
 
+    def handle_error(self, kind: Any, error: Any, traceback: Any) -> None:
+        """A browser that goes while it is answered is no fault: over TLS gevent does not see that by itself."""
+        if isinstance(error, green.SSLError):
+            log.debug("a connection broke", reason=repr(error))
+            self.close_connection = True
+        else:
+            super().handle_error(kind, error, traceback)
+
 
 class OnlyHttps:
     """Answers plain HTTP with the way to the same page over HTTPS, but for the paths that begin with `open_paths`."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-import shutil
+import os
+import subprocess
 import sys
 import tempfile
 from contextlib import suppress
@@ -15,7 +16,7 @@ from playwright.sync_api import sync_playwright
 
 from teleconsult.demo import seed
 from tests.acceptance import job
-from tests.acceptance.report import Failed, Report
+from tests.acceptance.report import Failed, NotAReport, Report
 from tests.browser.person import launch
 from tests.support.trust import home_that_trusts
 
@@ -40,6 +41,25 @@ def on_this_machine(address: str) -> bool:
     return host == "localhost"
 
 
+def from_environment() -> tuple[Path, ...]:
+    """The files named in CA."""
+    return tuple(Path(name) for name in os.environ.get("CA", "").split())
+
+
+def trusting(home: Path, authorities: tuple[Path, ...]) -> Path | None:
+    """A home folder for browsers that trust these authorities; None for this machine's own without any."""
+    if not authorities:
+        return None
+    try:
+        return home_that_trusts(home, *authorities)
+    except FileNotFoundError as error:
+        missing = "certutil (package libnss3-tools)" if error.filename == "certutil" else error.filename
+        raise click.ClickException(f"{missing} is not there.") from error
+    except (ValueError, subprocess.CalledProcessError) as error:
+        said = error.stderr.decode().strip() if isinstance(error, subprocess.CalledProcessError) else error
+        raise click.ClickException(f"An authority cannot be used: {said}") from error
+
+
 @click.command()
 @click.argument("hub")
 @click.argument("vehicle")
@@ -51,9 +71,10 @@ def on_this_machine(address: str) -> bool:
 @click.option("--patient", envvar="ACCEPTANCE_PATIENT", default="", help="Search words that find one person only.")
 @click.option(
     "--ca",
-    envvar="CA",
+    "authorities",
+    multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Certificate (PEM) of the authority that the browsers are to trust.",
+    help="Certificates (PEM) of an authority that the browsers are to trust; can be given again. [CA, with spaces]",
 )
 @click.option("--report", default=Path("build/acceptance"), type=click.Path(path_type=Path), show_default=True)
 def main(
@@ -65,7 +86,7 @@ def main(
     specialist_password: str | None,
     specialty: str,
     patient: str,
-    ca: Path | None,
+    authorities: tuple[Path, ...],
     report: Path,
 ) -> None:
     """Drive the whole main job in two real browsers against a running HUB and VEHICLE."""
@@ -79,12 +100,13 @@ def main(
         specialty=specialty,
         patient=patient,
     )
-    if report.exists():
-        shutil.rmtree(report)
-    found = Report(report, hub, vehicle)
+    try:
+        found = Report(report, hub, vehicle)
+    except NotAReport as error:
+        raise click.ClickException(str(error)) from error
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
-        home = home_that_trusts(folder / "home", ca) if ca else None
+        home = trusting(folder / "home", authorities or from_environment())
         red = launch(playwright, folder, "red", 440, home=home)
         green = launch(playwright, folder, "green", 660, home=home)
         with suppress(Failed):
@@ -92,6 +114,8 @@ def main(
         red.close()
         green.close()
     page = found.write()
+    for remark in found.remarks:
+        print(remark)
     print(f"{'Passed' if found.passed else 'Failed'}; the report is {page}")
     sys.exit(0 if found.passed else 1)
 

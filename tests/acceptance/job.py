@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Error
 
 from teleconsult.domain.people import DEMO_REGION, check_digit
-from tests.acceptance.report import Failed, Report
+from tests.acceptance.report import RECORD, Failed, Report
 from tests.browser.person import DESKTOP, TABLET, Person
 
 REASON = "验收测试：血压持续偏高，请指导用药"
+OVER = ("closed", "declined", "withdrawn", "expired")
 ADVICE = "验收测试：低盐饮食，两周后复测血压"
 
 
@@ -36,22 +38,42 @@ class Job:
     patient: str = ""
 
 
+@dataclass
+class Begun:
+    """What a run has put into the two nodes so far, and who can take it back."""
+
+    doctor: Person | None = None
+    specialist: Person | None = None
+    encounter: str = ""
+    consult: str = ""
+
+
 def run(job: Job, report: Report, vehicle_browser: Browser, hub_browser: Browser) -> None:
-    """Do the job once. Raises Failed at the first step that does not succeed; the report names it."""
+    """Do the job once. Raises Failed at the first step that does not succeed; the report names it. A run that does not
+    come to its end takes its request out of the queue and finishes the encounter."""
+    begun = Begun()
+    try:
+        _do(job, report, begun, vehicle_browser, hub_browser)
+    except BaseException:
+        report.remarks += _take_back(begun)
+        raise
+
+
+def _do(job: Job, report: Report, begun: Begun, vehicle_browser: Browser, hub_browser: Browser) -> None:
     with report.step("The vehicle doctor signs in"):
-        doctor = Person(vehicle_browser, job.vehicle, job.doctor.username, TABLET, job.doctor.password)
+        doctor = begun.doctor = _sign_in(vehicle_browser, job.vehicle, job.doctor, TABLET)
         report.people.append(doctor)
     with report.step("The specialist signs in and looks at the queue"):
-        specialist = Person(hub_browser, job.hub, job.specialist.username, DESKTOP, job.specialist.password)
+        specialist = begun.specialist = _sign_in(hub_browser, job.hub, job.specialist, DESKTOP)
         report.people.append(specialist)
         specialist.go("/queue")
         specialist.find("#queue").wait_for(state="attached")
     with report.step("The person is found or registered, and the encounter begins"):
-        encounter = _begin(job, doctor)
+        encounter = _begin(job, doctor, begun)
     with report.step("A blood pressure is typed in"):
         _type_pressure(doctor)
     with report.step("The consult is asked for"):
-        consult = _ask(job, doctor)
+        consult = _ask(job, doctor, begun)
     with report.step("The request reaches the specialist's queue and is accepted"):
         specialist.press(f"#queue a[href*='{consult}']")
         specialist.page.wait_for_url(f"**/consults/{consult}")
@@ -81,7 +103,7 @@ def run(job: Job, report: Report, vehicle_browser: Browser, hub_browser: Browser
         doctor.page.wait_for_selector("#consult[data-state=closed]")
         specialist.page.wait_for_selector("#consult[data-state=closed]")
     with report.step("The record is printed on A4"):
-        _print(specialist, consult, report.folder / "record.pdf")
+        _print(specialist, consult, report.folder / RECORD)
     with report.step("The encounter is finished"):
         doctor.go(encounter.removeprefix(job.vehicle) + "?step=finish")
         doctor.press("[data-bottom=finish] button")
@@ -91,13 +113,87 @@ def run(job: Job, report: Report, vehicle_browser: Browser, hub_browser: Browser
             raise Failed("; ".join(errors))
 
 
+def _sign_in(browser: Browser, base: str, login: Login, window: dict[str, int]) -> Person:
+    try:
+        return Person(browser, base, login.username, window, login.password)
+    except Error as error:
+        if "ERR_CERT_" not in error.message:
+            raise
+        why = error.message.partition("net::")[2].split()[0]
+        raise Failed(
+            f"The browser does not trust the certificate of {base} ({why}). Give the file of the authority that made "
+            "it (tls/authority.crt in that node's data directory) with CA=…; two of them with a space between."
+        ) from error
+
+
+def _take_back(begun: Begun) -> list[str]:
+    """Leave nothing that waits for a person. Gives a remark for each thing that was done, or could not be."""
+    remarks = []
+    doctor, specialist = begun.doctor, begun.specialist
+    if doctor and specialist and begun.consult:
+        trouble = _attempt(lambda: _close(doctor, specialist, begun.consult))
+        where = f"{doctor.base}/consults/{begun.consult}"
+        remarks.append(
+            f"The consult {where} could not be closed ({trouble}): do so by hand."
+            if trouble
+            else "The request was taken out of the queue."
+        )
+    if doctor and begun.encounter:
+        finish = begun.encounter.removeprefix(doctor.base) + "/finish"
+        trouble = _attempt(lambda: doctor.send(finish, {}))
+        remarks.append(
+            f"The encounter {begun.encounter} could not be finished ({trouble}): do so by hand."
+            if trouble
+            else "The encounter was finished."
+        )
+    return remarks
+
+
+def _attempt(step: Callable[[], bool]) -> str:
+    """What stood in the way; empty where nothing did."""
+    try:
+        return "" if step() else "the node did not take it"
+    except Exception as error:
+        return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _close(doctor: Person, specialist: Person, consult: str) -> bool:
+    """Withdraw the consult, or let the specialist sign it off where the hub says that it is too late for that."""
+
+    def step(action: str) -> bool:
+        return doctor.send(f"/consults/{consult}/steps", {"action": action})
+
+    def is_over(patience: int) -> bool:
+        for _ in range(patience):
+            at_hub = _state(specialist, consult)
+            if at_hub in OVER or (not at_hub and _state(doctor, consult) in ("", *OVER)):
+                return True  # the hub knows nothing of it, or it is nobody's
+            doctor.page.wait_for_timeout(1000)
+        return False
+
+    if is_over(1) or (step("withdraw") and is_over(10)):
+        return True
+    if _state(specialist, consult) != "opinion_written":
+        _write_opinion(specialist)
+    doctor.until(lambda: _state(doctor, consult) == "opinion_written", "the opinion at the vehicle", 30)
+    return step("acknowledge") and is_over(10)
+
+
+def _state(person: Person, consult: str) -> str:
+    """Where a consult stands at this person's node; empty if it is not known there, or not theirs to see."""
+    answer = person.page.goto(f"{person.base}/consults/{consult}")
+    if answer and answer.status in (403, 404):
+        return ""
+    return person.find("#consult").get_attribute("data-state", timeout=10_000) or ""
+
+
 def invented_resident_id() -> str:
     """A number of the region for demonstrations, which a county's node refuses unless told to take them."""
     digits = f"{DEMO_REGION}19500101{secrets.randbelow(1000):03d}"
     return digits + check_digit(digits)
 
 
-def _begin(job: Job, doctor: Person) -> str:
+def _begin(job: Job, doctor: Person, begun: Begun) -> str:
     if job.patient:
         doctor.go("/patients")
         doctor.page.fill("[name=q]", job.patient)
@@ -113,7 +209,7 @@ def _begin(job: Job, doctor: Person) -> str:
     doctor.find(".bottom-bar .button-primary").wait_for()
     doctor.press(".bottom-bar .button-primary")
     doctor.page.wait_for_url("**/encounters/*")
-    encounter = doctor.page.url.partition("?")[0]
+    encounter = begun.encounter = doctor.page.url.partition("?")[0]
     doctor.page.fill("[name=reason]", REASON)
     doctor.press("[data-bottom=reason] button")
     doctor.find("[data-bottom=vitals] a.button-primary").wait_for()
@@ -143,13 +239,14 @@ def _type_pressure(doctor: Person) -> None:
     doctor.page.locator("#tiles :text('152')").first.wait_for()
 
 
-def _ask(job: Job, doctor: Person) -> str:
+def _ask(job: Job, doctor: Person, begun: Begun) -> str:
     doctor.press("[data-bottom=vitals] a.button-primary")
     doctor.page.wait_for_url("**/consult")
     doctor.page.select_option("[name=specialty]", job.specialty)
     doctor.page.check("[name=urgency][value=urgent]", force=True)
     doctor.page.fill("[name=reason]", REASON)
     doctor.page.check("[name=given_by][value=patient]", force=True)
+    begun.consult = doctor.find("[name=id]").input_value()
     doctor.press("#send")
     doctor.page.wait_for_url("**/consults/*")
     return doctor.page.url.rpartition("/")[2]

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from tests.browser.person import Person
 
+RECORD = "record.pdf"
+
 STYLE = """
 body { font: 16px/1.5 system-ui, "Noto Sans CJK SC", sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; }
@@ -37,15 +39,22 @@ class Failed(Exception):  # noqa: N818 - reads as what it says
     """A step did not succeed; the ones after it are not tried."""
 
 
+class NotAReport(Exception):  # noqa: N818 - reads as what it says
+    """The folder holds other things than a report of an earlier run."""
+
+
 class Report:
-    """Collects steps; `write` leaves report.json, report.html and the pictures in the folder."""
+    """Collects steps; `write` leaves report.json, report.html and the pictures in the folder. An earlier report is
+    taken away; raises NotAReport for a folder that holds anything else."""
 
     def __init__(self, folder: Path, hub: str, vehicle: str) -> None:
+        _take_away(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.hub, self.vehicle = folder, hub, vehicle
         self.began = datetime.now(UTC)
         self.steps: list[Step] = []
         self.people: list[Person] = []
+        self.remarks: list[str] = []
 
     @property
     def passed(self) -> bool:
@@ -91,6 +100,7 @@ class Report:
                     "vehicle": self.vehicle,
                     "began": self.began.isoformat(),
                     "passed": self.passed,
+                    "remarks": self.remarks,
                     "steps": [asdict(step) for step in self.steps],
                 },
                 ensure_ascii=False,
@@ -112,10 +122,27 @@ class Report:
             + "".join(f"<img src='{escape(name)}' alt='{escape(step.name)}'> " for name in step.pictures)
             for number, step in enumerate(self.steps, 1)
         )
+        remarks = "".join(f"<p>{escape(remark)}</p>" for remark in self.remarks)
         result = "passed 通过" if self.passed else "failed 未通过"
         return (
             f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Acceptance: {result}</title>"
             f"<style>{STYLE}</style><h1>Acceptance 验收: {result}</h1>"
             f"<p>{escape(self.hub)} · {escape(self.vehicle)} · {self.began:%Y-%m-%d %H:%M} UTC</p>"
-            f"<table><tr><th>Step</th><th>Result</th><th>Time</th><th>Trouble</th></tr>{rows}</table>{pictures}</html>"
+            f"<table><tr><th>Step</th><th>Result</th><th>Time</th><th>Trouble</th></tr>{rows}</table>"
+            f"{remarks}{pictures}</html>"
         )
+
+
+def _take_away(folder: Path) -> None:
+    """Remove the files of an earlier report, and nothing else."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    try:
+        found = json.loads((folder / "report.json").read_text())
+        pictures = [str(name) for step in found["steps"] for name in step["pictures"]]
+        _ = found["hub"], found["vehicle"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise NotAReport(f"{folder} holds other things than a report. Choose another folder with --report.") from None
+    for name in ("report.json", "report.html", RECORD, *pictures):
+        if Path(name).name == name:
+            (folder / name).unlink(missing_ok=True)

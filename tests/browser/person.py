@@ -56,6 +56,14 @@ window.colours = () => [...document.querySelectorAll("[data-call-tiles] video")]
 });
 """
 
+SEND = """async ([path, form]) => {
+  const { csrf_token } = await (await fetch("/login.json")).json();
+  const body = new URLSearchParams({ ...form, csrf_token });
+  const answer = await fetch(path, { method: "POST", body, redirect: "manual" });
+  return answer.ok || answer.type === "opaqueredirect";
+}"""
+"""Not by Playwright's own client: it knows nothing of the authorities that the browser trusts."""
+
 
 class Person:
     """Somebody logged in at a node."""
@@ -92,6 +100,15 @@ class Person:
     def press(self, selector: str) -> None:
         """Click the first element of a selector."""
         self.find(selector).click()
+
+    def send(self, path: str, form: Mapping[str, str]) -> bool:
+        """Send a form to this person's node without its page, in a window of its own; whether it was taken."""
+        window = self.page.context.new_page()
+        try:
+            window.goto(self.base + "/login.json")
+            return bool(window.evaluate(SEND, [path, dict(form)]))
+        finally:
+            window.close()
 
     def until(self, condition: Callable[[], object], what: str, timeout: float = 60.0) -> None:
         """Wait for something of this page; says what was waited for."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,10 +14,11 @@ from teleconsult.domain.ids import new_id
 from teleconsult.services.node import Node
 from teleconsult.settings import NodeKind, Settings
 from teleconsult.store import Store, migrate
-from tests.browser.media_page import FLAGS
-from tests.browser.person import DESKTOP, PEOPLE, Person
+from teleconsult.tls import Authority
+from tests.browser.person import DESKTOP, PEOPLE, Person, launch
 from tests.support.consults import accepted, add_reading, ask, open_encounter
 from tests.support.served import Served
+from tests.support.trust import home_that_trusts
 from tests.support.world import PASSWORD, World, build_world
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -29,7 +29,6 @@ class Hub:
 
     def __init__(self, folder: Path, browser: Browser) -> None:
         config = Settings(kind=NodeKind.HUB, data_dir=folder, allow_demo_data=True)
-        folder.mkdir(parents=True)
         node = Node(config, Store(config.url), "hub")
         migrate.upgrade(node.store)
         build_world(node)
@@ -38,9 +37,10 @@ class Hub:
         self.fill(node)
         node.store.close()
         self.browser = browser
-        self.served = Served(
-            kind="hub", data_dir=folder, port=0, allow_demo_data=True, load_plugins="", media_workers=1
+        self.served = served = Served(
+            kind="hub", data_dir=folder, port=0, tls="own", allow_demo_data=True, load_plugins="", media_workers=1
         )
+        self.address = served.address.replace("127.0.0.1", "hub.local")
 
     def fill(self, node: Node) -> None:
         """What waits and what is in hand from the beginning."""
@@ -51,14 +51,12 @@ class Hub:
 
     def person(self, username: str) -> Person:
         """Somebody logged in in a browser of their own."""
-        return Person(self.browser, self.served.address, username, DESKTOP, PASSWORD)
+        return Person(self.browser, self.address, username, DESKTOP, PASSWORD)
 
     def ask(self, doctor: Person, urgency: str, reason: str) -> str:
         """Ask for a consult the way the form does; gives its id."""
         key = new_id()
-        token = str(doctor.page.request.get(doctor.base + "/login.json").json()["csrf_token"])
-        form: dict[str, str | float | bool] = {
-            "csrf_token": token,
+        form = {
             "id": key,
             "specialty": "cardiology",
             "urgency": urgency,
@@ -68,18 +66,19 @@ class Hub:
             "given_by": "patient",
             "how": "oral",
         }
-        answer = doctor.page.request.post(
-            f"{doctor.base}/encounters/{self.encounter_id}/consult", form=form, max_redirects=0
-        )
-        assert answer.status == 302, answer.text()
+        assert doctor.send(f"/encounters/{self.encounter_id}/consult", form)
         return key
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    folder = tmp_path_factory.mktemp("hub")
+    authority = Authority(folder / "data")
+    authority.make(["hub.local"])
+    home = home_that_trusts(folder / "home", authority.file)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        found = Hub(tmp_path_factory.mktemp("hub") / "data", browser)
+        browser = launch(playwright, folder, "green", 660, home=home, names={"hub.local": "127.0.0.1"})
+        found = Hub(folder / "data", browser)
         try:
             yield found
         finally:
@@ -184,13 +183,8 @@ def test_a_step_that_comes_too_late_keeps_its_words(hub: Hub, come: Callable[[st
     ready(specialist.page)
     specialist.press("[data-worded=decline] summary")
     specialist.page.fill("[data-step=decline] textarea", "请转皮肤科")
-    token = colleague.page.request.get(colleague.base + "/login.json").json()["csrf_token"]
     # The page is told at once; it must not throw away what is being written.
-    colleague.page.request.post(
-        f"{colleague.base}/consults/{consult_id}/steps",
-        data=json.dumps({"action": "ask_information", "text": "测血氧"}),
-        headers={"Content-Type": "application/json", "X-CSRFToken": token, "Accept": "application/json"},
-    )
+    assert colleague.send(f"/consults/{consult_id}/steps", {"action": "ask_information", "text": "测血氧"})
     expect(specialist.page.locator("#toasts")).to_contain_text("所写内容已保留")
     specialist.press("[data-step=decline] [type=submit]")
     expect(specialist.page.locator("#toasts")).to_contain_text("此操作不能再进行")

@@ -12,9 +12,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from teleconsult.services.node import Node
 from teleconsult.store.tables import PluginState
-from tests.browser.media_page import FLAGS
-from tests.browser.person import DESKTOP, TABLET, Person
+from tests.browser.person import DESKTOP, TABLET, Person, launch
 from tests.support.served import ENCOUNTER, TwoNodes
+from tests.support.trust import home_that_trusts
 from tests.support.world import PASSWORD, World
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -70,22 +70,24 @@ def speed_up(node: Node) -> None:
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
-    served = TwoNodes(tmp_path_factory.mktemp("devices"), speed_up)
+    served = TwoNodes(tmp_path_factory.mktemp("devices"), speed_up, https=True)
     yield served
     served.stop()
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(nodes: TwoNodes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    folder = tmp_path_factory.mktemp("browser")
+    home = home_that_trusts(folder / "home", *nodes.authorities)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
+        chromium = launch(playwright, folder, "red", 440, home=home, names=nodes.NAMES)
         yield chromium
         chromium.close()
 
 
 @pytest.fixture(scope="module")
 def doctor(nodes: TwoNodes, browser: Browser) -> Person:
-    return Person(browser, nodes.vehicle.address, "doctor", TABLET, PASSWORD)
+    return Person(browser, nodes.vehicle_address, "doctor", TABLET, PASSWORD)
 
 
 def card(doctor: Person, device_id: str) -> Any:
@@ -153,7 +155,7 @@ def test_a_reading_appears_at_once_is_accepted_by_one_tap_and_stands_in_the_tren
 
 
 def test_ecg_and_pulse_wave_are_drawn_on_both_sides(nodes: TwoNodes, doctor: Person, browser: Browser) -> None:
-    specialist = Person(browser, nodes.hub.address, "specialist", DESKTOP, PASSWORD)
+    specialist = Person(browser, nodes.hub_address, "specialist", DESKTOP, PASSWORD)
     doctor.go(f"/encounters/{ENCOUNTER}?step=vitals")
     specialist.go(f"/consults/{nodes.consult_id}")
     for person in (doctor, specialist):

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
+CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\s*", re.DOTALL)
+
 
 def home_that_trusts(folder: Path, *authorities: Path) -> Path:
-    """Make a home folder in `folder`; authorities are certificates (PEM). Needs certutil of libnss3-tools.
+    """Make a home folder in `folder`; authorities are files of one certificate or more (PEM). Needs certutil of
+    libnss3-tools.
 
-    Raises FileNotFoundError without certutil, subprocess.CalledProcessError if the certificate cannot be read.
+    Raises FileNotFoundError without certutil, ValueError for a file without a certificate, and
+    subprocess.CalledProcessError for a certificate that cannot be read.
     """
     store = folder / ".pki" / "nssdb"
     store.mkdir(parents=True, exist_ok=True)
-    for arguments in (
-        ["-N", "--empty-password"],
-        *(["-A", "-t", "C,,", "-n", f"teleconsult {at}", "-i", str(one)] for at, one in enumerate(authorities)),
-    ):
-        subprocess.run(["certutil", "-d", f"sql:{store}", *arguments], check=True, capture_output=True)
+    certificates = [one for path in authorities for one in _certificates(path)]
+    certutil = ["certutil", "-d", f"sql:{store}"]
+    subprocess.run([*certutil, "-N", "--empty-password"], check=True, capture_output=True)
+    for at, certificate in enumerate(certificates):
+        # certutil takes the first certificate of a file and leaves the rest without a word.
+        arguments = ["-A", "-a", "-t", "C,,", "-n", f"teleconsult {at}"]
+        subprocess.run([*certutil, *arguments], input=certificate, check=True, capture_output=True)
     return folder
+
+
+def _certificates(path: Path) -> list[bytes]:
+    found = CERTIFICATE.findall(path.read_bytes())
+    if not found:
+        raise ValueError(f"{path} holds no certificate (PEM).")
+    return found
