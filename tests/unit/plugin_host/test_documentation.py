@@ -25,34 +25,57 @@ PAGES = ROOT / "docs" / "plugins"
 BUNDLED = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
 
 
+STEP = re.compile(r"^## (\d)\. ", re.MULTILINE)
+FILE = re.compile(r"^\*\*`(\S+)`\*\*(?: \(empty\)$|\n\n```\w+\n(.*?)^```$)", re.MULTILINE | re.DOTALL)
+"""A file of the tutorial: its name as a reader sees it, and the block below it."""
+
+
+def write_tutorial(project: Path, steps: range) -> None:
+    """The project of writing.md after these steps, as a reader would have it after copying each block."""
+    _, *parts = STEP.split((PAGES / "writing.md").read_text(encoding="utf-8"))
+    for number, text in zip(map(int, parts[::2]), parts[1::2], strict=True):
+        for name, content in FILE.findall(text) if number in steps else ():
+            path = project / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+
+
+def install(project: Path, folder: Path) -> Path:
+    """Have pip install it into the folder."""
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "--target", folder, project], check=True, timeout=100)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project of writing.md, as a reader would have it after copying each block."""
+    """The whole project of writing.md."""
     project = tmp_path_factory.mktemp("tutorial") / "village-scale"
-    text = (PAGES / "writing.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\w+ (\S+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(blocks) >= 6
-    for name, content in blocks:
-        path = project / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
+    write_tutorial(project, range(1, 8))
     return project
 
 
 @pytest.fixture(scope="module")
 def installed(tutorial: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder into which pip has installed it."""
-    folder = tmp_path_factory.mktemp("installed")
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*pip, "--target", folder, tutorial], check=True, timeout=100)
-    return folder
+    return install(tutorial, tmp_path_factory.mktemp("installed"))
 
 
-def test_the_tutorial_s_own_tests_pass(tutorial, installed):
+def test_every_block_that_is_a_file_says_so_where_a_reader_sees_it(tutorial):
+    text = (PAGES / "writing.md").read_text(encoding="utf-8")
+    assert re.findall(r"^```\w+ \S+$", text, re.MULTILINE) == []
+    assert text.count("\n```\n") == len([path for path in tutorial.rglob("*") if path.is_file() and path.stat().st_size])
+
+
+def test_after_step_5_it_installs_and_its_own_tests_pass(tmp_path):
+    project = tmp_path / "village-scale"
+    write_tutorial(project, range(1, 6))
+    assert not (project / "src/village_scale/simulated.py").exists()
+    folder = install(project, tmp_path / "installed")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"]
-    done = subprocess.run(command, cwd=tutorial, env=_with_path(installed), capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, cwd=project, env=_with_path(folder), capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "12 passed" in done.stdout
+    assert "13 passed" in done.stdout
 
 
 def test_the_tutorial_s_plugin_keeps_every_rule(tutorial):
