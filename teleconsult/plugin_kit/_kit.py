@@ -46,7 +46,7 @@ def check_plugin(given: str) -> Report:
         lines.append(unreadable or _packaging.check_quality(answers, seen.kinds))
         if "device" in seen.kinds:
             lines.append(_packaging.check_tests(target, set(seen.readers) <= set(seen.devices)))
-        lines = [_excused(line, answers) for line in _complete(lines, seen)]
+        lines = [_excused(line, answers, seen) for line in _complete(lines, seen)]
         return Report(target.name or given, target.version, seen.kinds, tuple(lines))
 
 
@@ -265,8 +265,10 @@ def _missing(kind: str, subject: str, seen: _Seen) -> str:
     return N_("Nothing showed it.")
 
 
-def _excused(line: Line, answers: Mapping[str, Mapping[str, Any]]) -> Line:
-    answer = answers.get(line.rule, {})
-    if line.verdict is Verdict.NOT_SHOWN and answer.get("status") == "exempt" and RULES[line.rule].exemptible:
+def _excused(line: Line, answers: Mapping[str, Mapping[str, Any]], seen: _Seen) -> Line:
+    rule, answer = RULES[line.rule], answers.get(line.rule, {})
+    if rule.kind == "device" and line.subject not in seen.ran:
+        return line  # of a reader that nothing was seen of, every exemption could be claimed
+    if line.verdict is Verdict.NOT_SHOWN and answer.get("status") == "exempt" and rule.exemptible:
         return excused(line, str(answer.get("comment") or ""))
     return line

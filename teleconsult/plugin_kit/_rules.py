@@ -1,7 +1,8 @@
 """The rules that `teleconsult plugin check` looks at. docs/plugins/quality.md says what each one asks.
 
-A rule that can only be shown on a device, or on a receiver, may be exempt in a plugin's quality.yaml, with the
-reason: a scale without a battery tells no charge. What is shown to fall short is never exempt.
+Some rules concern what not every device has: a scale without a battery tells no charge. Such a rule may be exempt in a
+plugin's quality.yaml, with the reason, where nothing showed it; and a reader's only if that reader was seen to run. What
+is shown to fall short is never exempt, and a rule that every reader can keep is never exempt either.
 """
 
 from __future__ import annotations
@@ -38,27 +39,21 @@ RULES: dict[str, Rule] = {
         Rule("settings-have-defaults", ALL, N_("Settings have defaults"), answered=True),
         Rule("settings-form", ALL, N_("Settings can be shown as a form")),
         Rule("texts-in-both-languages", ALL, N_("Texts are there in English and Chinese"), answered=True),
-        Rule(
-            "tested-against-a-device",
-            "device",
-            N_("Has tests and a simulated device"),
-            answered=True,
-            exemptible=True,
-        ),
+        Rule("tested-against-a-device", "device", N_("Has tests and a simulated device"), answered=True),
         Rule("discovery", "device", N_("The device is found"), answered=True, exemptible=True),
         Rule("discovery-ends", "device", N_("The search ends, or can be ended"), exemptible=True),
         Rule("stable-device-ids", "device", N_("A device keeps its id"), answered=True, exemptible=True),
-        Rule("good-readings", "device", N_("A measurement becomes a reading"), exemptible=True),
+        Rule("good-readings", "device", N_("A measurement becomes a reading")),
         Rule("units-stated", "device", N_("Values, units and codes are right"), answered=True, exemptible=True),
         Rule("slow-start", "device", N_("A device that answers late is waited for"), exemptible=True),
-        Rule("loop-stays-free", "device", N_("Never blocks its event loop"), exemptible=True),
+        Rule("loop-stays-free", "device", N_("Never blocks its event loop")),
         Rule("repeats-recognised", "device", N_("A repeated reading is recognised"), answered=True, exemptible=True),
         Rule("error-frames-refused", "device", N_("A bad frame becomes no reading"), answered=True, exemptible=True),
         Rule("device-clock-checked", "device", N_("A wrong device clock does no harm"), answered=True, exemptible=True),
         Rule("lost-device-is-no-fault", "device", N_("A lost device is no fault"), answered=True, exemptible=True),
-        Rule("cancels-cleanly", "device", N_("Lets go of the device within 3 seconds"), answered=True, exemptible=True),
+        Rule("cancels-cleanly", "device", N_("Lets go of the device within 3 seconds"), answered=True),
         Rule("battery-told", "device", N_("Tells the battery's charge"), answered=True, exemptible=True),
-        Rule("leaks-nothing", "device", N_("Leaves no task, thread, file or memory behind"), exemptible=True),
+        Rule("leaks-nothing", "device", N_("Leaves no task, thread, file or memory behind")),
         Rule("form-valid", "followup", N_("The form is a valid Questionnaire in both languages")),
         Rule("assess-valid", "followup", N_("Every complete visit is assessed")),
         Rule("assess-repeatable", "followup", N_("The same visit gives the same result")),

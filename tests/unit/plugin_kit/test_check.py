@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from teleconsult.cli import main
 from teleconsult.domain.errors import Conflict, InvalidInput
-from teleconsult.plugin_kit import check_plugin, make_project
+from teleconsult.plugin_kit import RULES, check_plugin, make_project
 from tests.plugins import broken
 
 KINDS = ("device", "followup", "referral", "panel")
@@ -58,6 +58,21 @@ def test_an_exemption_counts_with_its_reason_and_only_where_one_may_be(tmp_path:
     )
     lines = {line.rule: line for line in check_plugin(str(project)).lines}
     assert "no plugin is exempt" in lines["quality-answered"].sentence
+
+
+def test_a_plugin_that_exempts_itself_from_everything_falls_short(tmp_path: Path) -> None:
+    project = make_project("my-scale", "device", tmp_path)
+    device_rules = [rule.key for rule in RULES.values() if rule.kind == "device"]
+    quality = project / "quality.yaml"
+    kept = [line for line in quality.read_text().splitlines() if line.split(":")[0].strip() not in device_rules]
+    kept += [f"  {rule}: {{status: exempt, comment: no need for that here}}" for rule in device_rules]
+    quality.write_text("\n".join(kept))
+    project_file = project / "pyproject.toml"
+    project_file.write_text(project_file.read_text().replace("teleconsult.plugin_check", "nobody.asks_for_this"))
+    report = check_plugin(str(project))
+    lines = {line.rule: line for line in report.lines}
+    assert "no plugin is exempt" in lines["quality-answered"].sentence
+    assert {lines[rule].verdict for rule in device_rules} == {"not_shown"}
 
 
 def test_the_command_speaks_both_languages_and_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
