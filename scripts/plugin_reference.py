@@ -8,17 +8,19 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 from teleconsult import plugin_api
 from teleconsult.domain import measurement
-from teleconsult.plugin_api import _deprecation, hookspecs, testing
+from teleconsult.plugin_api import _deprecation, checking, hookspecs, testing
+from teleconsult.plugin_kit import fixtures as node_fixtures
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "plugins" / "reference.md"
 HEAD = f"""# Reference of the plugin border, version {plugin_api.API_VERSION}
 
-Made from the docstrings by `scripts/plugin_reference.py`; do not edit. Everything here is imported from
-`teleconsult.plugin_api`.
+Made from the docstrings by `scripts/plugin_reference.py`; do not edit. Each section says where its
+things are imported from.
 """
 
 
@@ -35,6 +37,7 @@ def main() -> int:
 def sections() -> Iterator[str]:
     yield HEAD
     yield "## Hooks\n"
+    yield "A hook is a function of the plugin's module under `@hookimpl`, imported from `teleconsult.plugin_api`.\n"
     yield "Each example is a whole module; the tests run it. [Versions](README.md) tells how long a hook stays.\n"
     for name, hook in vars(hookspecs).items():
         if hasattr(hook, "teleconsult_spec"):
@@ -45,14 +48,8 @@ def sections() -> Iterator[str]:
             yield from (f"{warning}\n" for warning in deprecations(name))
             yield f"```python\n{textwrap.dedent(example).strip()}\n```\n"
     yield "## Values, readers, programmes, routes\n"
-    for name in sorted(plugin_api.__all__, key=str.lower):
-        thing = getattr(plugin_api, name)
-        if inspect.isclass(thing):
-            yield from describe_class(name, thing)
-        elif inspect.isfunction(thing):
-            yield f"### `{name}`\n"
-            yield f"`{signature(thing)}`\n"
-            yield doc(thing)
+    yield "Imported from `teleconsult.plugin_api`.\n"
+    yield from describe_all(plugin_api)
     yield "## Kinds of readings\n"
     yield "| kind | component | LOINC | UCUM unit | needed |\n| --- | --- | --- | --- | --- |"
     for kind in measurement.KINDS.values():
@@ -63,12 +60,30 @@ def sections() -> Iterator[str]:
     yield "| waveform | UCUM unit | at most |\n| --- | --- | --- |"
     for wave in measurement.WAVEFORMS.values():
         yield f"| `{wave.key}` | `{wave.unit}` | {wave.max_rate_hz} samples a second |"
-    yield "\n## Fixtures for tests\n"
-    yield doc(testing)
-    for name, text in fixtures():
-        yield f"- `{name}`: {' '.join(text.split())}"
-    yield ""
+    yield "\n## Simulated devices and receivers\n"
+    yield "Imported from `teleconsult.plugin_api.checking`.\n"
+    yield doc(checking)
+    yield from describe_all(checking)
+    yield "## Fixtures for tests\n"
+    yield "pytest finds them by name. `DeviceBench` is imported from `teleconsult.plugin_api.testing`.\n"
+    for module in (testing, node_fixtures):
+        yield doc(module)
+        for name, text in fixtures(module):
+            yield f"- `{name}`: {' '.join(text.split())}"
+        yield ""
     yield from describe_class("DeviceBench", testing.DeviceBench)
+
+
+def describe_all(module: ModuleType) -> Iterator[str]:
+    """The classes and functions that a module offers."""
+    for name in sorted(module.__all__, key=str.lower):
+        thing = getattr(module, name)
+        if inspect.isclass(thing):
+            yield from describe_class(name, thing)
+        elif inspect.isfunction(thing):
+            yield f"### `{name}`\n"
+            yield f"`{signature(thing)}`\n"
+            yield doc(thing)
 
 
 def describe_class(name: str, thing: type) -> Iterator[str]:
@@ -92,14 +107,20 @@ def members(thing: type) -> Iterator[str]:
             yield f"- `{node.target.id}: {ast.unparse(node.annotation)}{default}`{doc}"
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
             yield f"- `{ast.unparse(node)}`{doc}"
+        elif isinstance(node, ast.FunctionDef) and node.name == "__init__" and ast.get_docstring(node):
+            text = " ".join((ast.get_docstring(node) or "").split())
+            yield f"- `{thing.__name__}({ast.unparse(node.args).removeprefix('self, ').removeprefix('self')})`: {text}"
+        elif isinstance(node, ast.FunctionDef) and "property" in map(ast.unparse, node.decorator_list):
+            text = " ".join((ast.get_docstring(node) or "").split())
+            yield f"- `{node.name}: {ast.unparse(node.returns) if node.returns else 'Any'}` (property): {text}"
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and public(node.name):
             kind = "await " if isinstance(node, ast.AsyncFunctionDef) else ""
             text = " ".join((ast.get_docstring(node) or "").split())
             yield f"- `{kind}{node.name}({ast.unparse(node.args).removeprefix('self, ').removeprefix('self')})`: {text}"
 
 
-def fixtures() -> Iterator[tuple[str, str]]:
-    tree = ast.parse(inspect.getsource(testing))
+def fixtures(module: ModuleType) -> Iterator[tuple[str, str]]:
+    tree = ast.parse(inspect.getsource(module))
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and any(ast.unparse(d) == "pytest.fixture" for d in node.decorator_list):
             yield node.name, ast.get_docstring(node) or ""

@@ -18,6 +18,8 @@ class BenchSession(DeviceSession):
         super().__init__(device, memory, limits)
         self.sent: queue.Queue[Reading | Waveform | DeviceStatus] = queue.Queue()
         self.refuse_readings = False
+        """While it is set, no reading is kept: `session.reading()` raises ReadingNotTaken."""
+        self.refused_readings: list[Reading] = []
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def now(self) -> datetime:
@@ -26,6 +28,7 @@ class BenchSession(DeviceSession):
 
     async def _send_reading(self, reading: Reading) -> None:
         if self.refuse_readings:
+            self.refused_readings.append(reading)
             raise ReadingNotTaken("The reading could not be kept now.")
         self.sent.put(reading)
 

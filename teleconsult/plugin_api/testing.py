@@ -1,8 +1,9 @@
 """pytest fixtures for plugin authors. Installed with teleconsult, so a plugin's tests use them by name.
 
 `device_bench` runs a device reader as the node would, against an in-memory session: start it, give commands,
-wait for what it sends. `plugin_hooks` checks a plugin's hooks and calls them. `page_context`, `consult_event`
-and `followup_visit` are invented people's values to call them with. Nothing here talks to a node.
+wait for what it sends; `virtual_device` does so on a plugin's simulated device. `plugin_hooks` checks a plugin's
+hooks and calls them. `virtual_patient`, `virtual_encounter`, `page_context`, `consult_event` and `followup_visit` are
+invented people's values to call them with. Nothing here talks to a node; `virtual_hub` and `virtual_vehicle` do.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any, TypeVar
 import pluggy
 import pytest
 
+from teleconsult.domain import measurement
 from teleconsult.domain.consult import Action, State, Urgency
 from teleconsult.domain.ids import new_id
 from teleconsult.domain.people import Sex
@@ -28,7 +30,16 @@ from teleconsult.domain.roles import Role
 from teleconsult.plugin_api import hookspecs
 from teleconsult.plugin_api._bench import BenchSession
 from teleconsult.plugin_api._deprecation import deprecated_uses
-from teleconsult.plugin_api._devices import Command, DeviceInfo, DeviceState, DeviceStatus, Reading, Waveform
+from teleconsult.plugin_api._devices import (
+    Command,
+    DeviceInfo,
+    DeviceState,
+    DeviceStatus,
+    Number,
+    Reading,
+    Waveform,
+    make_reading,
+)
 from teleconsult.plugin_api._events import ConsultEvent
 from teleconsult.plugin_api._followup import FollowupVisit
 from teleconsult.plugin_api._panels import Page, PageContext
@@ -198,6 +209,48 @@ def device_bench() -> Iterator[Callable[..., DeviceBench]]:
     yield start
     for bench in benches:
         bench.__exit__()
+
+
+@pytest.fixture
+def virtual_device(device_bench: Callable[..., DeviceBench]) -> Callable[..., DeviceBench]:
+    """`virtual_device(SimulatedScale(), Scale, ScaleSettings)`: a bench whose reader reads the simulated device."""
+
+    def start(simulated: SimulatedDevice, reader: type[DeviceReader], settings: Any = None, **more: Any) -> DeviceBench:
+        return device_bench(reader, settings, simulated=simulated, **more)
+
+    return start
+
+
+@pytest.fixture
+def virtual_patient(page_context: Callable[..., PageContext]) -> Callable[..., PageContext]:
+    """`virtual_patient(age_years=…, sex=…)`: an invented woman of 67, without an open encounter."""
+
+    def make(**changes: Any) -> PageContext:
+        return page_context(**{"encounter_id": None, **changes})
+
+    return make
+
+
+@pytest.fixture
+def virtual_encounter(virtual_patient: Callable[..., PageContext]) -> Callable[..., PageContext]:
+    """`virtual_encounter({"body_weight": {"body_weight": 70}}, …)`: her open encounter, with readings in it.
+
+    The numbers are in the kind's own unit.
+    """
+
+    def make(readings: Mapping[str, Mapping[str, Number]] | None = None, **changes: Any) -> PageContext:
+        taken = [
+            make_reading(
+                "virtual-device",
+                kind,
+                {key: (number, measurement.kind(kind).component(key).unit) for key, number in values.items()},
+                taken_at=datetime.now(UTC),
+            )
+            for kind, values in (readings or {}).items()
+        ]
+        return virtual_patient(**{"encounter_id": new_id(), "readings": tuple(taken), **changes})
+
+    return make
 
 
 @pytest.fixture

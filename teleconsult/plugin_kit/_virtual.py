@@ -136,7 +136,7 @@ class VirtualVehicle(VirtualNode):
         """`device` is switched on here, in a thread of its own; the plugin reaches it as it reaches a real one."""
         super().__init__(plugin, settings=settings, project=project)
         self.device = device
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop
 
     def __enter__(self) -> VirtualVehicle:
         super().__enter__()
@@ -165,6 +165,8 @@ class VirtualVehicle(VirtualNode):
         encounters.finish_encounter(self.node, self.doctor, self.encounter_id)
 
     def _open(self, stack: contextlib.ExitStack) -> None:
+        self._loop = asyncio.new_event_loop()
+        stack.callback(self._loop.close)
         thread = threading.Thread(target=self._loop.run_forever, name="virtual-device", daemon=True)
         thread.start()
         stack.callback(thread.join, WAIT)

@@ -2,7 +2,8 @@
 
 `virtual_vehicle` stores what a plugin reads from a simulated device with an invented patient's open encounter;
 `virtual_hub` calls a plugin's other hooks as a hub does. A plugin that is not installed is taken from the project
-whose tests run. The node is imported when a fixture is used, not when pytest starts.
+whose tests run. Patient, encounter and device without a node are in `teleconsult.plugin_api.testing`. The node is
+imported when a fixture is used, not when pytest starts.
 """
 
 from __future__ import annotations
@@ -36,9 +37,3 @@ def virtual_hub(request: pytest.FixtureRequest) -> Callable[..., VirtualHub]:
         return VirtualHub(plugin, **{"project": request.config.rootpath, **more})
 
     return make
-
-
-@pytest.fixture
-def virtual_patient(page_context: Callable[..., Any]) -> Callable[..., Any]:
-    """`virtual_patient(readings=…)`: an invented woman of 67 as a plugin sees her, on the encounter page."""
-    return page_context
