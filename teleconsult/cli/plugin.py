@@ -56,7 +56,7 @@ def check(path: str, as_json: bool) -> None:
     """Check a plugin."""
     from teleconsult.plugin_kit import check_plugin
 
-    report = check_plugin(path)
+    report = check_plugin(path, lambda step: click.echo(f"… {step}", err=True))
     if as_json:
         click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=1))
     else:
@@ -90,9 +90,10 @@ def _print(report: Report) -> None:
 
 def _sentence(line: Line) -> str:
     from teleconsult.plugin_api import Text
+    from teleconsult.plugin_kit import sentence
 
     language = terminal_language()
     params = {
         name: value.in_language(language) if isinstance(value, Text) else value for name, value in line.params.items()
     }
-    return _(line.why, **params) if line.why else ""
+    return sentence(line.why, params, _) if line.why else ""

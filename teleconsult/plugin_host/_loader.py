@@ -237,9 +237,15 @@ def _guarded(doing: str, work: Callable[[], Any]) -> Any:
 
 
 def describe_error(error: BaseException) -> str:
-    """The exception in one line, with the place in the plugin's code where it was raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno})" if frames else ""
+    """The exception in one line, with the last place in the plugin's code on the way to where it was raised."""
+    places = [
+        (frame.f_globals.get("__name__", "").partition(".")[0], frame.f_code.co_filename, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    if places:
+        tops = {entry.module.partition(".")[0] for entry in importlib.metadata.entry_points(group=GROUP)}
+        places = [place for place in places if place[0] in tops] or places[-1:]
+    where = f" ({places[-1][1].rsplit('/', 1)[-1]}:{places[-1][2]})" if places and "<" not in places[-1][1] else ""
     text = _first_errors(error) if isinstance(error, ValidationError) else str(error)
     return f"{type(error).__name__}: {text}"[:500] + where
 

@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
-import os
-import threading
 import time
-import tracemalloc
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -18,57 +11,19 @@ from typing import Any
 
 from teleconsult.domain import measurement
 from teleconsult.domain.errors import N_
-from teleconsult.plugin_api import Command, DeviceInfo, ReaderType, Reading, ReadingFlag, Text
+from teleconsult.plugin_api import Command, DeviceInfo, Reading
 from teleconsult.plugin_api.checking import Measured, NotSimulated, SimulatedDevice
 from teleconsult.plugin_host._loader import describe_error
+from teleconsult.plugin_kit._leaks import leaks
+from teleconsult.plugin_kit._reader_check import LETTING_GO, ReaderCheck
 from teleconsult.plugin_kit._report import Line, falls_short, holds, not_shown
-from teleconsult.plugin_kit._runs import PATIENT_END, POLL, Run, Shown, switched_on
+from teleconsult.plugin_kit._runs import Run, Shown, switched_on
 
-LETTING_GO = 3.0
-"""Seconds that a reader has to let go of its device."""
 SETTLING = 0.3
 """Seconds that readings may be apart that were sent together."""
 LATE = 2.0
 """Seconds that a slow device takes to answer."""
-LEAK_SECONDS = 6.0
-LEAK_RUNS = (3, 25)
-LEAK_BYTES = 64 * 1024
-"""Memory that may be gone after each run. A leak of one reading's frames is smaller, one of a connection larger."""
 A_DAY = timedelta(days=1)
-_CLOCK_FLAGS = {ReadingFlag.CLOCK_NOT_SET, ReadingFlag.CLOCK_CORRECTED}
-
-
-@dataclass
-class ReaderCheck:
-    """One reader with the simulated device that it is tried on, and what was seen of it on the way."""
-
-    reader: ReaderType
-    make: Callable[[], SimulatedDevice]
-    fill: Callable[[Any], Any]
-    """Settings by name → the plugin's settings model."""
-    texts: set[Text] = field(default_factory=set)
-    battery: int | None = None
-    ran: bool = False
-
-    @property
-    def key(self) -> str:
-        """The reader's key."""
-        return self.reader.key
-
-    @contextlib.asynccontextmanager
-    async def run(self, device: SimulatedDevice, late: float = 0.0) -> AsyncIterator[Run]:
-        """The reader, running on the device."""
-        async with Run(self.reader, self.fill(device.settings), device, late) as run:
-            try:
-                yield run
-            finally:
-                run.collect()
-                self.ran = self.ran or bool(run.seen)
-                self.texts.update(run.texts)
-                self.battery = self.battery if run.battery is None else run.battery
-        due = time.monotonic() + LETTING_GO
-        while device.in_use and time.monotonic() < due:
-            await asyncio.sleep(POLL)  # the next reader must not meet the last one's connection
 
 
 async def discovery(check: ReaderCheck) -> list[Line]:
@@ -139,8 +94,7 @@ async def good_readings(check: ReaderCheck) -> list[Line]:
         wrong = ""
         for _ in range(3):
             given, reading = await run.measured(device.measure)
-            if reading.kind not in check.reader.kinds:
-                raise Shown(N_("It sends %(kind)s, which it does not declare."), kind=reading.kind)
+            _check_date(run, reading)
             wrong = wrong or _difference(given, reading)
         right = holds("good-readings", check.key, N_("%(count)d measurements, %(count)d readings"), count=3)
         if wrong:
@@ -149,6 +103,13 @@ async def good_readings(check: ReaderCheck) -> list[Line]:
                 falls_short("units-stated", check.key, N_("Reading and device differ: %(what)s"), what=wrong),
             ]
         return [right, holds("units-stated", check.key)]
+
+
+def _check_date(run: Run, reading: Reading) -> None:
+    """Raises Shown if a reading of now is dated otherwise, whatever its flags say."""
+    if reading.taken_at is not None and abs(reading.taken_at - run.session.now()) >= A_DAY:
+        why = N_("A reading of now is dated %(date)s.")
+        raise Shown(why, date=reading.taken_at.date().isoformat())
 
 
 def _difference(given: Measured, reading: Reading) -> str:
@@ -220,9 +181,10 @@ async def bad_frames(check: ReaderCheck) -> list[Line]:
                     await run.acted(partial(device.send_bad, frame))
                     await run.measured(device.measure)
                 except Shown as shown:
-                    reason = shown.why % shown.params if shown.params else shown.why
+                    if shown.spoils:
+                        raise
                     why = N_("After the frame %(frame)s: %(reason)s")
-                    return [falls_short(rule, check.key, why, frame=frame, reason=reason)]
+                    raise Shown(why, frame=frame, reason={"why": shown.why, "params": shown.params}) from shown
                 await asyncio.sleep(SETTLING)
                 run.collect()
                 if len({r.reading_id for r in run.seen[before:]}) > 1:
@@ -235,15 +197,29 @@ async def bad_frames(check: ReaderCheck) -> list[Line]:
 
 async def wrong_clock(check: ReaderCheck) -> list[Line]:
     """`device-clock-checked`."""
-    rule = "device-clock-checked"
     async with switched_on(check.make) as device, check.run(device) as run:
         _, reading = await run.measured(device.measure_with_wrong_clock)
-        if reading.taken_at is None or _CLOCK_FLAGS & set(reading.flags):
-            return [holds(rule, check.key)]
-        if abs(reading.taken_at - run.session.now()) < A_DAY:
-            return [holds(rule, check.key)]
-        why = N_("A reading of now is dated %(date)s.")
-        return [falls_short(rule, check.key, why, date=reading.taken_at.date().isoformat())]
+        _check_date(run, reading)
+    return [holds("device-clock-checked", check.key)]
+
+
+async def kept(check: ReaderCheck) -> list[Line]:
+    """`waits-until-kept`: a reading that the node could not keep is offered again, or the run ends."""
+    async with switched_on(check.make) as device, check.run(device) as run:
+        await run.measured(device.measure)
+        await asyncio.sleep(SETTLING)
+        ended = len(run.ends)
+        run.session.refuse_readings = True
+        await run.acted(device.measure)
+        if not await run.until(lambda: run.session.refused_readings, device.patience):
+            raise Shown(N_("No reading came within %(seconds)g s."), seconds=device.patience)
+        refused = run.session.refused_readings[0].reading_id
+        run.session.refuse_readings = False
+        if not await run.until(lambda: len(run.ends) > ended or refused in run.ids, device.patience):
+            raise Shown(
+                N_("It went on as if a reading was kept that was not; await session.reading() and let its error out.")
+            )
+    return [holds("waits-until-kept", check.key)]
 
 
 async def lost_device(check: ReaderCheck) -> list[Line]:
@@ -292,74 +268,6 @@ async def cancelling(check: ReaderCheck) -> list[Line]:
     return [holds(rule, check.key)]
 
 
-@dataclass(frozen=True)
-class _Held:
-    """What this process holds at one moment."""
-
-    tasks: int
-    threads: frozenset[str]
-    files: int
-    memory: int
-
-
-async def leaks(check: ReaderCheck) -> list[Line]:
-    """`leaks-nothing`: many runs, each with a measurement; nothing may grow with their number."""
-    rule = "leaks-nothing"
-    async with switched_on(check.make) as device:
-        await _run_once(check, device)
-        await _run_once(check, device)
-        tracemalloc.start()
-        try:
-            before = await _held()
-            began, runs = time.monotonic(), 0
-            while runs < LEAK_RUNS[0] or (runs < LEAK_RUNS[1] and time.monotonic() - began < LEAK_SECONDS):
-                await _run_once(check, device)
-                runs += 1
-            after = await _settled(before)
-        finally:
-            tracemalloc.stop()
-    for what, grown in (
-        (N_("%(count)d tasks were left after %(runs)d runs."), after.tasks - before.tasks),
-        (N_("%(count)d threads were left after %(runs)d runs."), len(after.threads) - len(before.threads)),
-        (N_("%(count)d open files or sockets were left after %(runs)d runs."), after.files - before.files),
-    ):
-        if grown >= runs:
-            return [falls_short(rule, check.key, what, count=grown, runs=runs)]
-    if (each := (after.memory - before.memory) // runs) > LEAK_BYTES:
-        why = N_("%(kib)d KiB of memory were left after each run.")
-        return [falls_short(rule, check.key, why, kib=each // 1024)]
-    return [holds(rule, check.key, N_("%(runs)d runs"), runs=runs)]
-
-
-async def _run_once(check: ReaderCheck, device: SimulatedDevice) -> None:
-    async with check.run(device) as run:
-        await run.measured(device.measure)
-        await run.cancel(PATIENT_END)
-
-
-async def _settled(before: _Held) -> _Held:
-    """What is held once closing connections have had their time."""
-    for _ in range(10):
-        now = await _held()
-        grown = (now.tasks - before.tasks, now.files - before.files, len(now.threads) - len(before.threads))
-        if max(grown) <= 0:
-            return now
-        await asyncio.sleep(0.1)
-    return await _held()
-
-
-async def _held() -> _Held:
-    await asyncio.sleep(0.05)
-    gc.collect()
-    files = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
-    return _Held(
-        tasks=len(asyncio.all_tasks()),
-        threads=frozenset(f"{thread.name}-{thread.ident}" for thread in threading.enumerate()),
-        files=files,
-        memory=tracemalloc.get_traced_memory()[0],
-    )
-
-
 STEPS: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("discovery", "discovery-ends", "stable-device-ids"), discovery),
     (("good-readings", "units-stated"), good_readings),
@@ -367,6 +275,7 @@ STEPS: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("repeats-recognised",), repeats),
     (("error-frames-refused",), bad_frames),
     (("device-clock-checked",), wrong_clock),
+    (("waits-until-kept",), kept),
     (("lost-device-is-no-fault",), lost_device),
     (("cancels-cleanly",), cancelling),
     (("leaks-nothing",), leaks),

@@ -22,6 +22,7 @@ from teleconsult.plugin_api import (
     DeliveryReceipt,
     FollowupAssessment,
     FollowupProgramme,
+    FollowupVisit,
     Page,
     PageContext,
     Panel,
@@ -38,10 +39,11 @@ from teleconsult.plugin_api.checking import NotSimulated, SimulatedReceiver
 from teleconsult.plugin_host import PluginConfig
 from teleconsult.plugin_host._loader import LoadedPlugin, describe_error
 from teleconsult.plugin_host.plugin_worker import MAX_PANELS
-from teleconsult.plugin_kit._report import Line, falls_short, holds
+from teleconsult.plugin_kit._leaks import calls_leave_nothing
+from teleconsult.plugin_kit._report import Line, falls_short, holds, sentence
 from teleconsult.plugin_kit._runs import Shown
 from teleconsult.plugin_kit._visits import check_form, invented_visits
-from teleconsult.plugin_kit._watch import texts_in
+from teleconsult.plugin_kit._watch import CallWatch, texts_in
 
 R = TypeVar("R")
 LIMITS = PluginConfig()
@@ -58,11 +60,25 @@ TARGETS = (
 )
 
 
+PATIENCE = 2.0
+"""Seconds beyond its deadline after which a call is taken for hanging, and its process ended."""
+WATCH = CallWatch()
+"""The process in which a plugin is checked starts it."""
+DEADLINES = {
+    "page_panels()": LIMITS.panel_deadline,
+    "consult_event()": LIMITS.event_deadline,
+    "deliver()": LIMITS.deliver_deadline,
+}
+
+
 def _called(what: str, call: Callable[[], R], times: list[float] | None = None) -> R:
     """Call, and note how long it took. Raises Shown for whatever the plugin raises, `sys.exit` too."""
     began = time.monotonic()
     try:
-        return call()
+        with WATCH.limited(what, DEADLINES.get(what, LIMITS.rule_deadline) + PATIENCE):
+            return call()
+    except Shown:
+        raise
     except Exception as error:
         raise Shown(N_("%(what)s raised %(error)s"), what=what, error=describe_error(error)) from error
     except SystemExit as error:
@@ -92,8 +108,9 @@ def _in_time(rule: str, subject: str, slowest: float, deadline: float) -> Line:
 
 def form(programme: FollowupProgramme) -> list[Line]:
     """`form-valid`."""
-    check_form(_called("questionnaire()", programme.questionnaire))
-    if programme.questionnaire() != programme.questionnaire():
+    form = _called("questionnaire()", programme.questionnaire)
+    check_form(form)
+    if _called("questionnaire()", programme.questionnaire) != form:
         raise Shown(N_("questionnaire() gives another form each time."))
     return [holds("form-valid", programme.key)]
 
@@ -135,9 +152,9 @@ def assessing_again(programme: FollowupProgramme) -> list[Line]:
 
 def _outcome(programme: FollowupProgramme, visit: Any) -> Any:
     try:
-        return programme.assess(visit)
-    except Exception as error:
-        return describe_error(error)
+        return _called("assess()", partial(programme.assess, visit))
+    except Shown as shown:
+        return sentence(shown.why, shown.params)
 
 
 def _brief(outcome: Any) -> str:
@@ -305,8 +322,8 @@ def panels_in_time(plugin: LoadedPlugin) -> list[Line]:
         times: list[float] = []
         for _ in range(2):
             began = time.monotonic()
-            with contextlib.suppress(Exception, SystemExit):  # what it raises is the other rule's matter
-                _panels(plugin, context)
+            with contextlib.suppress(Shown):  # what it raises is the other rule's matter
+                _called("page_panels()", partial(_panels, plugin, context))
             times.append(time.monotonic() - began)
         slowest = max(slowest, min(times))
     return [_in_time("panels-in-time", "", slowest, LIMITS.panel_deadline)]
@@ -327,22 +344,51 @@ def panels_valid(plugin: LoadedPlugin, texts: set[Text]) -> list[Line]:
             raise Shown(N_("Two panels have the same key."))
         for panel in panels:
             texts.update(texts_in(panel))
-    return [holds("panels-valid", "", N_("at most %(count)d panels"), count=most)]
+    return [holds("panels-valid", "", N_("panels at once: %(count)d"), count=most)]
 
 
 def events(plugin: LoadedPlugin) -> list[Line]:
     """`events-taken`: every action, told in no sensible order."""
     times: list[float] = []
-    for number, action in enumerate(Action):
-        event = ConsultEvent(
-            event_id=f"e{number}",
-            consult_id="c",
-            action=action,
-            state=list(State)[number % len(State)],
-            at=NOW,
-            urgency=Urgency.ROUTINE,
-            actor_role=Role.VEHICLE_DOCTOR,
-        )
-        told = partial(plugin.manager.hook.consult_event, event=event, settings=plugin.settings)
-        _called("consult_event()", told, times)
+    for number in range(len(Action)):
+        _told(plugin, number, times)
     return [_in_time("events-taken", "", max(times), LIMITS.event_deadline)]
+
+
+def _told(plugin: LoadedPlugin, number: int, times: list[float] | None = None) -> None:
+    event = ConsultEvent(
+        event_id=f"e{number}",
+        consult_id="c",
+        action=list(Action)[number % len(Action)],
+        state=list(State)[number % len(State)],
+        at=NOW,
+        urgency=Urgency.ROUTINE,
+        actor_role=Role.VEHICLE_DOCTOR,
+    )
+    told = partial(plugin.manager.hook.consult_event, event=event, settings=plugin.settings)
+    _called("consult_event()", told, times)
+
+
+def leaks(plugin: LoadedPlugin) -> list[Line]:
+    """`hooks-leak-nothing`: all that is called on pages and by rules, again and again."""
+    calls: dict[str, Callable[[int], object]] = {}
+    if "page_panels" in plugin.hooks:
+        contexts = _contexts()
+        calls["page_panels()"] = lambda n: _called(
+            "page_panels()", partial(_panels, plugin, contexts[n % len(contexts)])
+        )
+    if "consult_event" in plugin.hooks:
+        calls["consult_event()"] = partial(_told, plugin)
+    for key, programme in plugin.programmes.items():
+        calls[f"assess() · {key}"] = partial(_assess, programme, invented_visits(programme.questionnaire()))
+    for key, route in plugin.routes.items():
+        calls[f"rank() · {key}"] = partial(_rank, route, _requests())
+    return calls_leave_nothing(calls)
+
+
+def _assess(programme: FollowupProgramme, visits: Sequence[FollowupVisit], number: int) -> None:
+    _called("assess()", partial(programme.assess, visits[number % len(visits)]))
+
+
+def _rank(route: ReferralRoute, requests: Sequence[ReferralRequest], number: int) -> None:
+    _called("rank()", partial(route.rank, requests[number % len(requests)], TARGETS))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import queue
+import re
+import signal
+import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,24 +16,24 @@ from typing import Any
 from teleconsult.domain.errors import N_
 from teleconsult.http.admin.schema import fields_of, values_of
 from teleconsult.plugin_api import Text
-from teleconsult.plugin_host import PluginStatus
 from teleconsult.plugin_host._description import PluginDescription
 from teleconsult.plugin_host._worker import plugin_environment
 from teleconsult.plugin_kit import _packaging
-from teleconsult.plugin_kit._report import Line, Report, Verdict, excused, falls_short, holds, not_shown
+from teleconsult.plugin_kit._report import ENDED, Line, Report, Verdict, excused, falls_short, holds, not_shown
 from teleconsult.plugin_kit._rules import RULES, Rule, rules_for
 from teleconsult.plugin_kit._target import Target, find_target
 from teleconsult.process import ChildProcess
 
-LOADING = 30.0
-STUCK = 12.0
-"""Seconds after which a reader that blocks its loop is ended: on a node it is taken for stuck after ten."""
+LOADING = 40.0
+"""Seconds after which a process is ended that does not even tell that loading takes too long."""
 MAX_LINE = 1024 * 1024
-_ENDED = N_("Not tried: an earlier rule had to end its process.")
 
 
-def check_plugin(given: str) -> Report:
-    """Check a project's folder, a wheel or an installed plugin. Raises InvalidInput if there is none."""
+def check_plugin(given: str, progress: Callable[[str], None] = lambda _: None) -> Report:
+    """Check a project's folder, a wheel or an installed plugin. Raises InvalidInput if there is none.
+
+    `progress` is told each step that begins.
+    """
     with tempfile.TemporaryDirectory(prefix="teleconsult-check-") as scratch:
         target = find_target(given, Path(scratch))
         packaged = _packaging.check_packaging(target)
@@ -41,10 +44,10 @@ def check_plugin(given: str) -> Report:
         answers, unreadable = _packaging.read_quality(target)
         seen = _Seen()
         if target.package is not None and target.name:
-            seen = _behaviour(target)
+            seen = _behaviour(target, progress)
         lines += seen.lines
         lines.append(unreadable or _packaging.check_quality(answers, seen.kinds))
-        if "device" in seen.kinds:
+        if "device" in seen.kinds and not any(line.rule == "tested-against-a-device" for line in lines):
             lines.append(_packaging.check_tests(target, set(seen.readers) <= set(seen.devices)))
         lines = [_excused(line, answers, seen) for line in _complete(lines, seen)]
         return Report(target.name or given, target.version, seen.kinds, tuple(lines))
@@ -71,18 +74,22 @@ class _Seen:
 class _Process:
     """One process that checks the plugin, until it is over or a step has to be ended."""
 
-    def __init__(self, target: Target, skip: set[int]) -> None:
+    def __init__(self, target: Target, skip: set[int], broken: set[str]) -> None:
         self._heard: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._folder = tempfile.TemporaryDirectory(prefix="teleconsult-check-")
+        self._stderr = Path(self._folder.name) / "stderr"
+        self._package, self._status, self._shown = target.package, 0, 0
         self._child = ChildProcess.python(
             f"check-{target.name}",
             "teleconsult.plugin_kit.check_worker",
             on_message=self._heard.put,
-            on_exit=lambda _status: self._heard.put(None),
+            on_exit=self._exited,
             env=plugin_environment(target.paths),
             max_line=MAX_LINE,
         )
         self._child.start()
-        self._child.send({"check": {"plugin": target.name, "package": str(target.package), "skip": sorted(skip)}})
+        job = {"plugin": target.name, "package": str(target.package), "skip": sorted(skip), "broken": sorted(broken)}
+        self._child.send({"check": {**job, "stderr": str(self._stderr)}})
 
     def next(self, due: float) -> dict[str, Any] | None:
         """The next message; None if the process has ended. Raises TimeoutError."""
@@ -90,54 +97,106 @@ class _Process:
             return self._heard.get(timeout=max(due - time.monotonic(), 0.01))
         except queue.Empty:
             raise TimeoutError from None
+        finally:
+            self._pass_on()
 
     def end(self) -> None:
         """End it, whatever it does."""
         self._child.kill()
         self._child.stop(grace=1.0)
+        self._pass_on()
+        self._folder.cleanup()
+
+    def last_words(self) -> tuple[str, dict[str, Any]]:
+        """How it ended, as a sentence and what fills it."""
+        said = {"said": last_said(self._printed(), str(self._package))}
+        if self._status < 0:
+            why = N_("Its process was ended by the signal %(signal)s. The last it said: %(said)s")
+            return why, {"signal": signal_name(-self._status), **said}
+        why = N_("Its process ended with the exit status %(status)d. The last it said: %(said)s")
+        return why, {"status": self._status, **said}
+
+    def _exited(self, status: int) -> None:
+        self._status = status
+        self._heard.put(None)
+
+    def _printed(self) -> str:
+        return self._stderr.read_text(encoding="utf-8", errors="replace") if self._stderr.exists() else ""
+
+    def _pass_on(self) -> None:
+        printed = self._printed()
+        sys.stderr.write(printed[self._shown :])
+        self._shown = len(printed)
 
 
-def _behaviour(target: Target) -> _Seen:
+def last_said(printed: str, package: str) -> str:
+    """The last line that a process wrote; of a crash of the interpreter, what it was and where in the plugin."""
+    lines = [line for line in printed.splitlines() if line.strip()]
+    for number, line in enumerate(lines):
+        if line.startswith("Fatal Python error: "):
+            place = re.search(rf'"({re.escape(package)}[^"]*)", line (\d+)', "\n".join(lines[number:]))
+            error = line.removeprefix("Fatal Python error: ")
+            return f"{error} ({Path(place[1]).name}:{place[2]})" if place else error
+    return lines[-1].strip()[:200] if lines else "–"
+
+
+def signal_name(number: int) -> str:
+    """SIGSEGV and the like."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
+def _behaviour(target: Target, progress: Callable[[str], None]) -> _Seen:
     """Show all rules of behaviour, with as many processes as it takes."""
     seen, skip, broken = _Seen(), set[int](), set[str]()
-    while not _round(target, seen, skip, broken):
+    while not _round(target, seen, skip, broken, progress):
         pass
     return seen
 
 
-def _round(target: Target, seen: _Seen, skip: set[int], broken: set[str]) -> bool:
+def _round(target: Target, seen: _Seen, skip: set[int], broken: set[str], progress: Callable[[str], None]) -> bool:
     """Go on until it is over (True) or a step had to be ended: then another process goes on without it."""
-    process = _Process(target, skip)
+    process = _Process(target, skip, broken)
     step: dict[str, Any] | None = None
-    due = time.monotonic() + LOADING
+    began = time.monotonic()
+    due = began + LOADING
     try:
         while True:
             try:
                 message = process.next(due)
-                why = N_("Its process ended.") if message is None else ""
+                why, params = process.last_words() if message is None else ("", {})
             except TimeoutError:
-                message, why = None, N_("It did not end.")
+                message, why = None, N_("It did not end within %(seconds).0f s.")
+                params = {"seconds": time.monotonic() - began}
+            if message is not None and "hang" in message:
+                hang, message = message["hang"], None
+                why = N_("%(what)s went on for more than %(seconds)g s; it stands at %(place)s.")
+                params = {**hang, "place": hang["place"] or "–"}
             if message is None and step is None:
                 if not seen.loaded:
-                    seen.lines.append(falls_short("loads", "", why))
+                    seen.lines.append(falls_short("loads", "", why, **params))
                 return True
             if message is None and step is not None:
-                seen.lines += [falls_short(rule, step["subject"], why) for rule in step["rules"]]
-                if step["subject"]:
-                    broken.add(step["subject"])
+                first, *rest = step["rules"]
+                if step["subject"] in seen.stalls and params.keys() & {"place"}:
+                    seen.stalls[step["subject"]] = params  # the line of loop-stays-free says it
+                    seen.lines.append(not_shown(first, step["subject"], ENDED))
+                else:
+                    seen.lines.append(falls_short(first, step["subject"], why, **params))
+                seen.lines += [not_shown(rule, step["subject"], ENDED) for rule in rest]
+                broken.add(step["on"])
                 return False
             assert message is not None
             if "begin" in message:
-                step = message["begin"]
+                step, began = message["begin"], time.monotonic()
                 skip.add(step["step"])
-                due = time.monotonic() + step["seconds"]
-                if step["subject"] in broken:
-                    seen.lines += [not_shown(rule, step["subject"], _ENDED) for rule in step["rules"]]
-                    return False
+                due = began + step["seconds"]
+                progress(": ".join(filter(None, (step["subject"], ", ".join(step["rules"])))))
             elif "stall" in message:
                 stall = message["stall"]
                 seen.stalls.setdefault(stall["subject"], stall)
-                due = min(due, time.monotonic() + STUCK)
             elif "over" in message:
                 seen.english_only = seen.english_only or message["over"]["english_only"]
                 return True
@@ -159,11 +218,7 @@ def _take(message: Mapping[str, Any], seen: _Seen) -> None:
         seen.ran.update(message["ran"])
     elif "failed" in message and not seen.loaded:
         failed = message["failed"]
-        rule = {
-            PluginStatus.STOPPED_BY_SETTINGS: "settings-have-defaults",
-            PluginStatus.STOPPED_BY_API_VERSION: "api-version",
-        }.get(failed["status"], "loads")
-        seen.lines.append(falls_short(rule, "", N_("%(error)s"), error=failed["error"]))
+        seen.lines.append(falls_short(failed["rule"], "", failed["why"], **failed["params"]))
     elif "loaded" in message and not seen.loaded:
         loaded = message["loaded"]
         seen.loaded = True
@@ -171,6 +226,10 @@ def _take(message: Mapping[str, Any], seen: _Seen) -> None:
         seen.readers, seen.programmes, seen.routes = loaded["readers"], loaded["programmes"], loaded["routes"]
         seen.devices, seen.receivers = loaded["devices"], loaded["receivers"]
         description = loaded["description"]
+        if (broke := loaded["unsimulated"]) and "device" in seen.kinds:
+            seen.lines.append(falls_short("tested-against-a-device", "", broke["why"], **broke["params"]))
+        elif broke:
+            seen.lines += [falls_short("delivery", key, broke["why"], **broke["params"]) for key in seen.routes]
         seen.lines += [
             holds("loads"),
             _version_line(description),
@@ -208,7 +267,7 @@ def check_form(schema: Mapping[str, Any] | None, settings: Mapping[str, Any]) ->
             return falls_short(
                 rule, "", N_("The setting %(name)s does not come back from the form as it was."), name=name
             )
-    return holds(rule, "", N_("%(count)d settings"), count=len(fields))
+    return holds(rule, "", N_("settings: %(count)d"), count=len(fields))
 
 
 def _complete(lines: list[Line], seen: _Seen) -> list[Line]:

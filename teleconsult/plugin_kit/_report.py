@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -28,6 +29,9 @@ LABELS: dict[Verdict, str] = {
 }
 
 
+ENDED = N_("Not tried: an earlier rule had to end its process.")
+
+
 @dataclass(frozen=True)
 class Line:
     """One rule on one thing. `why` is an English sentence with %(…)s places, to be translated; `params` fill it."""
@@ -38,7 +42,7 @@ class Line:
     verdict: Verdict
     why: str = ""
     params: dict[str, Any] = field(default_factory=dict)
-    """A `Text` among them is shown in the reader's language."""
+    """A `Text` among them is shown in the reader's language, a `{why, params}` is another sentence."""
 
     @property
     def good(self) -> bool:
@@ -48,7 +52,16 @@ class Line:
     @property
     def sentence(self) -> str:
         """`why` in English."""
-        return self.why % self.params if self.params else self.why
+        return sentence(self.why, self.params)
+
+
+def sentence(why: str, params: Mapping[str, Any], word: Callable[[str], str] = str) -> str:
+    """The sentence that `why` and `params` make; `word` translates. A `{why, params}` among them is one as well."""
+    filled = {
+        name: sentence(value["why"], value["params"], word) if isinstance(value, dict) else value
+        for name, value in params.items()
+    }
+    return word(why) % filled if filled else word(why)
 
 
 def holds(rule: str, subject: str = "", why: str = "", /, **params: Any) -> Line:

@@ -1,8 +1,8 @@
 """The rules that `teleconsult plugin check` looks at. docs/plugins/quality.md says what each one asks.
 
 Some rules concern what not every device has: a scale without a battery tells no charge. Such a rule may be exempt in a
-plugin's quality.yaml, with the reason, where nothing showed it; and a reader's only if that reader was seen to run. What
-is shown to fall short is never exempt, and a rule that every reader can keep is never exempt either.
+plugin's quality.yaml, with the reason, where nothing showed it; and a reader's only if that reader was seen to run.
+What is shown to fall short is never exempt, and a rule that every reader can keep is never exempt either.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from teleconsult.domain.errors import N_
 
 ALL = "all"
+HOOKS = "hooks"
+"""All kinds but devices: the plugin's functions are called from a process that stays."""
 KINDS = ("device", "followup", "referral", "panel", "events")
 
 
@@ -50,6 +52,7 @@ RULES: dict[str, Rule] = {
         Rule("repeats-recognised", "device", N_("A repeated reading is recognised"), answered=True, exemptible=True),
         Rule("error-frames-refused", "device", N_("A bad frame becomes no reading"), answered=True, exemptible=True),
         Rule("device-clock-checked", "device", N_("A wrong device clock does no harm"), answered=True, exemptible=True),
+        Rule("waits-until-kept", "device", N_("Waits until a reading is kept")),
         Rule("lost-device-is-no-fault", "device", N_("A lost device is no fault"), answered=True, exemptible=True),
         Rule("cancels-cleanly", "device", N_("Lets go of the device within 3 seconds"), answered=True),
         Rule("battery-told", "device", N_("Tells the battery's charge"), answered=True, exemptible=True),
@@ -66,10 +69,12 @@ RULES: dict[str, Rule] = {
         Rule("panels-valid", "panel", N_("Draws valid panels, at most eight")),
         Rule("panels-in-time", "panel", N_("Draws its panels within a second")),
         Rule("events-taken", "events", N_("Takes every step of a consult within 10 seconds")),
+        Rule("hooks-leak-nothing", HOOKS, N_("Calls leave no thread, file, process or memory behind")),
     )
 }
 
 
 def rules_for(kinds: tuple[str, ...]) -> list[Rule]:
     """The rules that concern a plugin of these kinds, in their order."""
-    return [rule for rule in RULES.values() if rule.kind == ALL or rule.kind in kinds]
+    wanted = {ALL, *kinds} | ({HOOKS} if set(kinds) - {"device"} else set())
+    return [rule for rule in RULES.values() if rule.kind in wanted]

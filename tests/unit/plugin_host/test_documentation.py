@@ -64,7 +64,9 @@ def installed(tutorial: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_block_that_is_a_file_says_so_where_a_reader_sees_it(tutorial):
     text = (PAGES / "writing.md").read_text(encoding="utf-8")
     assert re.findall(r"^```\w+ \S+$", text, re.MULTILINE) == []
-    assert text.count("\n```\n") == len([path for path in tutorial.rglob("*") if path.is_file() and path.stat().st_size])
+    assert text.count("\n```\n") == len(
+        [path for path in tutorial.rglob("*") if path.is_file() and path.stat().st_size]
+    )
 
 
 def test_after_step_5_it_installs_and_its_own_tests_pass(tmp_path):

@@ -25,11 +25,13 @@ def test_a_new_project_holds_at_once(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("plugin", broken.ALL, ids=lambda plugin: plugin.name)
 def test_a_broken_plugin_falls_short_in_the_right_line_and_no_other(tmp_path: Path, plugin: broken.Broken) -> None:
-    report = check_plugin(str(plugin.make(tmp_path)))
-    assert {line.rule for line in report.lines if not line.good} == {plugin.rule}
-    [line] = [line for line in report.lines if not line.good]
-    assert line.verdict == "falls_short"
-    assert line.sentence
+    told = CliRunner().invoke(main, ["plugin", "check", str(plugin.make(tmp_path)), "--json"])
+    assert told.exit_code == 1, told.output
+    lines = json.loads(told.stdout)["lines"]
+    short = [(line["rule"], line["why"]) for line in lines if line["verdict"] == "falls_short"]
+    assert [rule for rule, _ in short] == [plugin.rule], short
+    assert plugin.says in short[0][1]
+    assert "%(" not in told.stdout
 
 
 def test_what_cannot_be_loaded_is_said_and_nothing_is_claimed(tmp_path: Path) -> None:
