@@ -40,7 +40,7 @@ def new(name: str, kind: str, path: Path) -> None:
 
     project = make_project(name, kind, path)
     click.echo(_("Made %(folder)s. What comes next:", folder=project))
-    for line in (f"cd {project}", "pip install --editable .", "pytest", "teleconsult plugin check ."):
+    for line in (f"cd {project}", 'pip install --editable ".[test]"', "pytest", "teleconsult plugin check ."):
         click.echo(f"    {line}")
 
 

@@ -204,18 +204,22 @@ async def wrong_clock(check: ReaderCheck) -> list[Line]:
 
 
 async def kept(check: ReaderCheck) -> list[Line]:
-    """`waits-until-kept`: a reading that the node could not keep is offered again, or the run ends."""
+    """`waits-until-kept`: a reading that the node could not keep is offered again, ends the run, or is told as failed."""
     async with switched_on(check.make) as device, check.run(device) as run:
         await run.measured(device.measure)
         await asyncio.sleep(SETTLING)
-        ended = len(run.ends)
+        ended, failures = len(run.ends), run.failures
         run.session.refuse_readings = True
         await run.acted(device.measure)
         if not await run.until(lambda: run.session.refused_readings, device.patience):
             raise Shown(N_("No reading came within %(seconds)g s."), seconds=device.patience)
         refused = run.session.refused_readings[0].reading_id
         run.session.refuse_readings = False
-        if not await run.until(lambda: len(run.ends) > ended or refused in run.ids, device.patience):
+
+        def noticed() -> bool:
+            return len(run.ends) > ended or run.failures > failures or refused in run.ids
+
+        if not await run.until(noticed, device.patience):
             raise Shown(
                 N_("It went on as if a reading was kept that was not; await session.reading() and let its error out.")
             )

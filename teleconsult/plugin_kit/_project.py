@@ -5,12 +5,14 @@ from __future__ import annotations
 import keyword
 import re
 import sys
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
 from teleconsult.domain.errors import N_, Conflict, InvalidInput
 from teleconsult.plugin_api import API_VERSION
+from teleconsult.plugin_kit._target import PLUGIN_GROUP
 
 TEMPLATES = Path(__file__).parent / "templates"
 KINDS = ("device", "followup", "referral", "panel")
@@ -64,8 +66,14 @@ def check_name(name: str) -> str:
         )
     package = name.replace("-", "_")
     taken = package in sys.stdlib_module_names or keyword.iskeyword(package) or package in ("teleconsult", "tests")
-    if taken:
-        raise InvalidInput(N_("%(name)s is the name of something in Python; choose another."), name=name, field="name")
+    if taken or find_spec(package) is not None:
+        raise InvalidInput(
+            N_("%(name)s is the name of something in Python, or of an installed package; choose another."),
+            name=name,
+            field="name",
+        )
+    if name in {entry.name for entry in entry_points(group=PLUGIN_GROUP)}:
+        raise InvalidInput(N_("A plugin named %(name)s is installed already; choose another name."), name=name)
     return package
 
 

@@ -11,7 +11,17 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
 from teleconsult.domain.errors import N_, InvalidInput
-from teleconsult.plugin_api import Command, DeviceUnavailable, ReaderType, Reading, ReadingNotTaken, Text, Waveform
+from teleconsult.plugin_api import (
+    Command,
+    DeviceState,
+    DeviceStatus,
+    DeviceUnavailable,
+    ReaderType,
+    Reading,
+    ReadingNotTaken,
+    Text,
+    Waveform,
+)
 from teleconsult.plugin_api.checking import BenchSession, Measured, NotSimulated, SimulatedDevice
 from teleconsult.plugin_host._loader import describe_error
 from teleconsult.plugin_kit._watch import texts_in
@@ -74,6 +84,8 @@ class Run:
         self.hidden: BaseException | None = None
         """What a DeviceUnavailable was made of that says nothing about a connection."""
         self.seen: list[Reading] = []
+        self.failures = 0
+        """How often it told the person at the device that something failed."""
         self.texts: list[Text] = []
         self.battery: int | None = None
         self._told = set() if told is None else told
@@ -173,6 +185,8 @@ class Run:
                     self._times.append(time.monotonic())
                 elif isinstance(value, Waveform):
                     self._declared(value.kind, self._reader.waveforms)
+                elif isinstance(value, DeviceStatus):
+                    self.failures += value.state is DeviceState.FAILED
                 self.battery = getattr(value, "battery", None) or self.battery
         if self.session.refused.is_set():
             why = N_("It sent more at once than a node takes; a node ends it for that, and counts a fault.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,14 @@ def test_a_new_project_holds_at_once(tmp_path: Path, kind: str) -> None:
     report = check_plugin(str(make_project(f"my-{kind}", kind, tmp_path)))
     assert [(line.rule, line.sentence) for line in report.lines if not line.good] == []
     assert report.kinds == (kind,)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_project_s_own_tests_pass_without_a_warning(tmp_path: Path, kind: str) -> None:
+    project = make_project(f"my-{kind}", kind, tmp_path)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("plugin", broken.ALL, ids=lambda plugin: plugin.name)
@@ -92,7 +102,22 @@ def test_the_command_speaks_both_languages_and_json(tmp_path: Path, monkeypatch:
     assert "未达到" in table.stdout
 
 
-@pytest.mark.parametrize("name", ["My-Scale", "1scale", "scale_one", "", "a" * 41, "json", "class"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "My-Scale",
+        "1scale",
+        "scale_one",
+        "",
+        "a" * 41,
+        "json",
+        "class",
+        "pydantic",
+        "flask",
+        "pytest",
+        "vitals-simulator",
+    ],
+)
 def test_a_name_that_cannot_be_one_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidInput):
         make_project(name, "device", tmp_path)
