@@ -3,6 +3,7 @@
 Hub and vehicle node are processes of their own. The delay of a run is counted from the moment its last sample was
 due at the device to its arrival at a page: the device's process, the plugin host, the node, the uplink and the hub
 are all in it. The size is that of the message on the uplink as text, without the headers of WebSocket, TLS and TCP.
+Fails if a sample was lost, or if fewer were heard than the device takes in that time.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from tests.support.listener import Heard, Listener, lost_samples, waves
 from tests.support.served import ENCOUNTER, TwoNodes
 
 SECONDS = 60.0
+EDGE = 1.0
+"""Seconds of signal that may be on their way when the clock starts and when it stops."""
 
 
 def processes(root: int) -> dict[str, list[int]]:
@@ -55,6 +58,7 @@ def figures(runs: list[Heard], topic: str) -> dict[str, float]:
     length = sum(len(run.data["samples"]) / run.data["rate"] for run in runs)
     return {
         "seconds of signal": length,
+        "samples a second": runs[0].data["rate"],
         "samples heard": sum(len(run.data["samples"]) for run in runs),
         "samples lost": lost_samples(runs),
         "delay p50 (ms)": statistics.median(delays),
@@ -74,7 +78,17 @@ def main() -> Rows:
             nodes.stop()
     print(table(f"Two waveforms at once for {SECONDS:.0f} s, from device to page", rows))
     print(table("CPU of the nodes meanwhile (% of a core)", load))
+    if wrong := [f"{name}: {why}" for name, row in rows.items() if (why := missing(row))]:
+        raise SystemExit("\n".join(wrong))
     return rows | load
+
+
+def missing(row: dict[str, float]) -> str:
+    """What is missing of a minute of a waveform, in words; empty if nothing is."""
+    if row["samples lost"]:
+        return f"{row['samples lost']:.0f} samples were lost"
+    wanted = row["samples a second"] * (SECONDS - EDGE)
+    return f"{row['samples heard']:.0f} samples of {wanted:.0f} were heard" if row["samples heard"] < wanted else ""
 
 
 def _measure(nodes: TwoNodes) -> tuple[Rows, Rows]:
