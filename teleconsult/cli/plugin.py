@@ -54,9 +54,18 @@ def new(name: str, kind: str, path: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help=_("Print the machine form instead of the table."))
 def check(path: str, as_json: bool) -> None:
     """Check a plugin."""
+    from teleconsult.domain.errors import InvalidInput
     from teleconsult.plugin_kit import check_plugin
 
-    report = check_plugin(path, lambda step: click.echo(f"… {step}", err=True))
+    try:
+        report = check_plugin(path, lambda step: click.echo(f"… {step}", err=True))
+    except InvalidInput as error:
+        if not as_json:
+            raise
+        click.echo(
+            json.dumps({"plugin": path, "all_hold": False, "error": str(error), "lines": []}, ensure_ascii=False)
+        )
+        sys.exit(1)
     if as_json:
         click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=1))
     else:

@@ -204,7 +204,7 @@ async def wrong_clock(check: ReaderCheck) -> list[Line]:
 
 
 async def kept(check: ReaderCheck) -> list[Line]:
-    """`waits-until-kept`: a reading that the node could not keep is offered again, ends the run, or is told as failed."""
+    """`waits-until-kept`: a reading that could not be kept is offered again, ends the run, or is told as failed."""
     async with switched_on(check.make) as device, check.run(device) as run:
         await run.measured(device.measure)
         await asyncio.sleep(SETTLING)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import importlib.metadata
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from teleconsult.plugin_kit._report import Line, falls_short, holds, not_shown
 from teleconsult.plugin_kit._rules import RULES, rules_for
 from teleconsult.plugin_kit._target import Target
 
+TESTING = "teleconsult.plugin_api.testing"
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 VERSION = re.compile(r"v?(\d+!)?\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z0-9.]+)?")
 STATUSES = ("done", "todo", "exempt")
@@ -39,11 +43,50 @@ def check_packaging(target: Target) -> Line:
         return falls_short(
             rule, "", N_("The entry point names the module %(module)s, which is not there."), module=target.module
         )
-    if not VERSION.fullmatch(target.version):
+    if not target.version_computed and not VERSION.fullmatch(target.version):
         return falls_short(rule, "", N_("Its version is not stated as a number such as 0.1.0."))
     if not any(re.match(r"teleconsult(?![\w.-])", need) for need in target.requires):
         return falls_short(rule, "", N_("It does not name teleconsult among its dependencies."))
+    if undeclared := _undeclared(target):
+        file, line, name = undeclared
+        why = N_("%(file)s line %(line)d imports %(name)s, which is not among its dependencies.")
+        return falls_short(rule, "", why, file=file, line=line, name=name)
     return holds(rule)
+
+
+def _undeclared(target: Target) -> tuple[str, int, str] | None:
+    """The first import of a library that its dependencies do not bring: teleconsult's own count as brought."""
+    providers = importlib.metadata.packages_distributions()
+    brought = _brought(target.requires)
+    own = {target.package.stem} if target.package else set()
+    for path in target.sources():
+        try:
+            found = _imports(path)
+        except (SyntaxError, ValueError):
+            continue  # imports-api-only says so
+        for name, line in found:
+            top = name.partition(".")[0]
+            by = {_canonical(each) for each in providers.get(top, ())}
+            if top not in sys.stdlib_module_names and top not in own and by and not by & brought:
+                return path.name, line, top
+    return None
+
+
+def _brought(requires: tuple[str, ...]) -> set[str]:
+    """What is declared, and what the declared bring."""
+    names: set[str] = set()
+    waiting = list(requires)
+    while waiting:
+        match = re.match(r"[A-Za-z0-9][\w.-]*", waiting.pop().strip())
+        if match and (name := _canonical(match[0])) not in names:
+            names.add(name)
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                waiting += [need for need in importlib.metadata.requires(name) or () if "extra ==" not in need]
+    return names
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def check_imports(target: Target) -> Line:
@@ -55,6 +98,9 @@ def check_imports(target: Target) -> Line:
         except (SyntaxError, ValueError) as error:
             return falls_short(rule, "", N_("%(file)s cannot be read: %(reason)s"), file=path.name, reason=str(error))
         for name, line in found:
+            if name.startswith(TESTING):
+                why = N_("%(file)s line %(line)d imports %(name)s, which needs pytest: it is for tests alone.")
+                return falls_short(rule, "", why, file=path.name, line=line, name=name)
             if not re.fullmatch(r"teleconsult\.plugin_api(\..*)?", name) or re.search(r"\._", name):
                 return falls_short(
                     rule, "", N_("%(file)s line %(line)d imports %(name)s."), file=path.name, line=line, name=name
@@ -64,15 +110,20 @@ def check_imports(target: Target) -> Line:
 
 def core_imports(path: Path) -> list[tuple[str, int]]:
     """The modules of teleconsult that a file imports, each with its line."""
+    return [(name, line) for name, line in _imports(path) if name.split(".")[0] == "teleconsult"]
+
+
+def _imports(path: Path) -> list[tuple[str, int]]:
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             # `from teleconsult import services` names a room too.
-            whole = [f"teleconsult.{alias.name}" for alias in node.names] if node.module == "teleconsult" else []
-            found += [(name, node.lineno) for name in whole or [node.module]]
-    return [(name, line) for name, line in found if name.split(".")[0] == "teleconsult"]
+            packages = ("teleconsult", "teleconsult.plugin_api")
+            names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module in packages else []
+            found += [(name, node.lineno) for name in names or [node.module]]
+    return found
 
 
 def check_typed(target: Target) -> Line:

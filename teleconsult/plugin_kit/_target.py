@@ -43,6 +43,8 @@ class Target:
     """Its project's folder, where there is one."""
     others: tuple[str, ...] = ()
     """Further plugins that the same distribution offers."""
+    version_computed: bool = False
+    """Whether the version is worked out when the project is built, so that the project does not state it."""
 
     @property
     def quality_file(self) -> Path | None:
@@ -79,25 +81,40 @@ def _from_project(folder: Path, scratch: Path) -> Target:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(N_("%(file)s cannot be read: %(reason)s"), file=str(file), reason=str(error)) from error
     project: dict[str, Any] = data.get("project", {})
-    entries: dict[str, dict[str, str]] = project.get("entry-points", {})
+    if not isinstance(project, dict):
+        raise InvalidInput(N_("%(file)s: [project] is no table."), file=str(file))
+    entries = _entry_points(file, project)
     plugins = entries.get(PLUGIN_GROUP, {})
     name, module = next(iter(plugins.items()), ("", ""))
     top = module.partition(":")[0].partition(".")[0]
     source = next((place for place in (folder / "src", folder) if top and _module_at(place, top)), None)
+    dynamic = project.get("dynamic")
     distribution, version = str(project.get("name", "")), str(project.get("version", ""))
+    computed = isinstance(dynamic, list) and "version" in dynamic
     _write_metadata(scratch, distribution or "unnamed", version or "0", entries)
     return Target(
         name=name,
         module=module,
         distribution=distribution,
         version=version,
-        requires=tuple(map(str, project.get("dependencies", ()))),
+        requires=tuple(map(str, dependencies)) if isinstance(dependencies := project.get("dependencies"), list) else (),
         readme=_readme(folder, project.get("readme")),
         paths=(str(scratch), *([str(source)] if source else [])),
         package=_module_at(source, top) if source else None,
         project=folder,
         others=tuple(plugins)[1:],
+        version_computed=computed,
     )
+
+
+def _entry_points(file: Path, project: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The entry points by group. Raises InvalidInput if they are no tables."""
+    groups = project.get("entry-points", {})
+    for group, points in groups.items() if isinstance(groups, dict) else [("entry-points", groups)]:
+        if not isinstance(points, dict) or not all(isinstance(value, str) for value in points.values()):
+            why = N_('%(file)s: %(group)s is a table of names and modules: [project.entry-points."%(group)s"]')
+            raise InvalidInput(why, file=str(file), group=group)
+    return dict(groups)
 
 
 def _from_wheel(wheel: Path, scratch: Path) -> Target:
