@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.browser import person
+from tests.browser import firefox, person
 
 
 @pytest.hookimpl(wrapper=True)
@@ -17,4 +17,5 @@ def pytest_runtest_makereport(
     report = yield
     if call.excinfo is not None and call.when in ("setup", "call"):
         person.photograph(item.name)
+        firefox.photograph(item.name)
     return report

@@ -1,4 +1,4 @@
-"""A home folder whose Chromium trusts more authorities, as a person does who has installed their certificates."""
+"""Browsers that trust more authorities, as a person's does who has installed their certificates."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE--
 
 
 def home_that_trusts(folder: Path, *authorities: Path) -> Path:
-    """Make a home folder in `folder`; authorities are files of one certificate or more (PEM). Needs certutil of
-    libnss3-tools.
+    """Make a home folder in `folder` whose Chromium trusts these authorities. Raises as `trust` does."""
+    trust(folder / ".pki" / "nssdb", *authorities)
+    return folder
+
+
+def trust(store: Path, *authorities: Path) -> None:
+    """Make the certificate store (NSS) in this folder, for Firefox its profile, trust authorities: files of one
+    certificate or more (PEM). Needs certutil of libnss3-tools.
 
     Raises FileNotFoundError without certutil, ValueError for a file without a certificate, and
     subprocess.CalledProcessError for a certificate that cannot be read.
     """
-    store = folder / ".pki" / "nssdb"
     store.mkdir(parents=True, exist_ok=True)
     certificates = [one for path in authorities for one in _certificates(path)]
     certutil = ["certutil", "-d", f"sql:{store}"]
@@ -25,7 +30,6 @@ def home_that_trusts(folder: Path, *authorities: Path) -> Path:
         # certutil takes the first certificate of a file and leaves the rest without a word.
         arguments = ["-A", "-a", "-t", "C,,", "-n", f"teleconsult {at}"]
         subprocess.run([*certutil, *arguments], input=certificate, check=True, capture_output=True)
-    return folder
 
 
 def _certificates(path: Path) -> list[bytes]:
