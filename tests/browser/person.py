@@ -1,7 +1,8 @@
-"""People at their browsers: a Chromium each, with a camera of one colour and a microphone with one tone."""
+"""People at their browsers: mostly a Chromium each, with a camera of one colour and a microphone with one tone."""
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -14,6 +15,7 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Locator, Page, Playwright
 
 from teleconsult.demo import seed
+from tests.browser.firefox import Firefox, Tab
 from tests.browser.media_page import FLAGS, make_microphone
 
 TABLET = {"width": 1024, "height": 768}
@@ -45,7 +47,7 @@ window.received = async () => {
   return sum;
 };
 window.colours = () => [...document.querySelectorAll("[data-call-tiles] video")].map((video) => {
-  if (!video.videoWidth) return "";
+  if (!video.videoWidth || video.paused) return "";
   const canvas = Object.assign(document.createElement("canvas"), { width: 16, height: 16 });
   const context = canvas.getContext("2d");
   context.drawImage(video, 0, 0, 16, 16);
@@ -65,8 +67,47 @@ SEND = """async ([path, form]) => {
 """Not by Playwright's own client: it knows nothing of the authorities that the browser trusts."""
 
 
-class Person:
-    """Somebody logged in at a node."""
+class Caller:
+    """Somebody in a call, by whatever browser: what is seen and heard."""
+
+    page: Page | Tab
+    errors: list[str]
+
+    def until(self, condition: Callable[[], object], what: str, timeout: float = 60.0) -> None:
+        """Wait for something of this page; says what was waited for."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                sentence = self.page.evaluate("document.querySelector('[data-call-sentence]')?.innerText")
+                raise AssertionError(f"not within {timeout} s: {what}; {sentence}; {self.errors}; {self.received()}")
+            self.page.wait_for_timeout(50)
+
+    def received(self) -> dict[str, Any]:
+        """Frames decoded, audio energy and picture width over all connections of this page."""
+        received: dict[str, Any] = self.page.evaluate("window.received()")
+        return received
+
+    def colours(self) -> list[str]:
+        """The colours of the others' pictures."""
+        colours: list[str] = self.page.evaluate("window.colours()")
+        return sorted(colours)
+
+    def sees_and_hears(self, *colours: str, timeout: float = 90.0) -> None:
+        """Wait until exactly these pictures are shown, move, and sound comes with them."""
+        self.until(lambda: self.colours() == sorted(colours), f"seeing {colours}, sees {self.colours()}", timeout)
+        self.is_alive(timeout)
+
+    def is_alive(self, timeout: float = 90.0) -> None:
+        """Wait until there are more pictures and more sound."""
+        before = self.received()
+        self.until(lambda: self.received()["frames"] > before["frames"] + 5, "more frames", timeout)
+        self.until(lambda: self.received()["energy"] > before["energy"] + 1e-4, "more sound", timeout)
+
+
+class Person(Caller):
+    """Somebody logged in at a node with a Chromium."""
+
+    page: Page
 
     def __init__(
         self, browser: Browser, base: str, username: str, viewport: dict[str, int], password: str = seed.PASSWORD
@@ -78,10 +119,10 @@ class Person:
         )
         context.add_init_script(WATCH_CONNECTIONS)
         context.set_default_timeout(60_000)
-        self.errors: list[str] = []
+        self.errors = []
         self.username = username
         PEOPLE.append(self)
-        self.page: Page = context.new_page()
+        self.page = context.new_page()
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.go("/login")
         self.page.fill("[name=username]", username)
@@ -110,31 +151,30 @@ class Person:
         finally:
             window.close()
 
-    def until(self, condition: Callable[[], object], what: str, timeout: float = 60.0) -> None:
-        """Wait for something of this page; says what was waited for."""
-        deadline = time.monotonic() + timeout
-        while not condition():
-            if time.monotonic() > deadline:
-                sentence = self.page.locator("[data-call-sentence]").all_inner_texts()
-                raise AssertionError(f"not within {timeout} s: {what}; {sentence}; {self.errors}; {self.received()}")
-            self.page.wait_for_timeout(50)
+class FirefoxPerson(Caller):
+    """Somebody logged in at a node with a Firefox. Its camera is Firefox's own, whose colour changes."""
 
-    def received(self) -> dict[str, Any]:
-        """Frames decoded, audio energy and picture width over all connections of this page."""
-        received: dict[str, Any] = self.page.evaluate("window.received()")
-        return received
+    page: Tab
 
-    def colours(self) -> list[str]:
-        """The colours of the others' pictures."""
-        colours: list[str] = self.page.evaluate("window.colours()")
-        return sorted(colours)
+    def __init__(self, firefox: Firefox, base: str, username: str, viewport: dict[str, int], password: str) -> None:
+        self.base = base
+        self.page = firefox.open(viewport)
+        self.errors = self.page.errors
+        self.page.add_init_script(WATCH_CONNECTIONS)
+        self.go("/login")
+        self.page.fill("[name=username]", username)
+        self.page.fill("[name=password]", password + "\n")
+        self.page.wait_for_function("!location.pathname.startsWith('/login')")
 
-    def sees_and_hears(self, *colours: str, timeout: float = 90.0) -> None:
-        """Wait until exactly these pictures are shown, move, and sound comes with them."""
-        self.until(lambda: self.colours() == sorted(colours), f"seeing {colours}, sees {self.colours()}", timeout)
-        before = self.received()
-        self.until(lambda: self.received()["frames"] > before["frames"] + 5, "more frames", timeout)
-        self.until(lambda: self.received()["energy"] > before["energy"] + 1e-4, "more sound", timeout)
+    def go(self, path: str) -> None:
+        """Open a page of this person's node."""
+        self.page.goto(self.base + path)
+
+    def text(self, selector: str) -> str:
+        """What the first element of a selector says; "" where there is none, or where it is not shown."""
+        element = f"document.querySelector({json.dumps(selector)})"
+        text: str = self.page.evaluate(f"{element}?.checkVisibility() ? {element}.innerText.trim() : ''")
+        return text
 
 
 def photograph(test: str) -> None:
