@@ -78,6 +78,9 @@ const AUDIO_BITRATE = 40_000;
 /** Bits per second that are enough for a picture worth looking for more. */
 const LEAST_PROBE = 300_000;
 
+/** Bits per second for the smallest picture on a link that loses even that. */
+const LEAST_PICTURE = 30_000;
+
 /** Least and most seconds between two attempts to find out whether the link carries more than the browser believes. */
 const PROBE_INTERVALS = Object.freeze([4, 6]);
 
@@ -89,6 +92,19 @@ const SCALES = Object.freeze([1, 4 / 3, 2, 8 / 3, 4]);
 
 /** Bits per second that a size asks for, by divisor: with half of them quality decides, with less it is left. */
 const LEAST_BITRATE = new Map([[1, 500_000], [4 / 3, 250_000], [2, 120_000], [8 / 3, 80_000]]);
+
+/**
+ * The same for a browser that does not tell what it believes the link carries, as Firefox. It may also refuse to send less
+ * than this at a size, however little gets through: so a size is taken only when there is as much, and left when too much
+ * is lost.
+ */
+const FLOORS = new Map([[1, 1_200_000], [4 / 3, 600_000], [2, 150_000], [8 / 3, 100_000]]);
+
+/** Share of the packets. */
+const TOO_MUCH_LOST = 0.1;
+
+/** Share of its time that an encoder may work; one that is busier is too slow for the picture. */
+const BUSY = 0.7;
 
 /** Quantizers between which a picture is neither coarse nor wasteful, by codec (libvpx 0 to 127, H.264 0 to 51). */
 const QUANTIZERS = new Map([["video/VP8", [45, 90]], ["video/H264", [27, 37]]]);
@@ -386,6 +402,7 @@ export class MediaPeer extends EventTarget {
     const before = this.#totals;
     this.#totals = now;
     if (!before || this.#over) return;
+    now.limitedBy ||= limitation(before, now, this.#scale);
     this.#tell("quality", difference(before, now));
     await this.#adapt(before, now);
   }
@@ -401,10 +418,13 @@ export class MediaPeer extends EventTarget {
     else if (now.at > this.#tired.until) this.#tired = { scale: 1, until: 0 };
     const breathed = this.#probe.at >= before.at; // pictures were coarse on purpose: they say nothing of their size
     const frames = now.encoded - before.encoded;
-    const quantizer = frames > 0 && !breathed ? (now.quantizers - before.quantizers) / frames : null;
-    const wanted = scaleAfter(this.#scale, { ...now, quantizer });
+    const quantizer = this.#wanted.video && frames > 0 && !breathed ? (now.quantizers - before.quantizers) / frames : null;
+    const blind = !now.available && now.budget > 0;
+    if (blind) this.#guess(before, now);
+    const wanted = scaleAfter(this.#scale, { ...now, quantizer, blind });
     const scale = Math.min(4, Math.max(wanted, this.#tired.scale));
-    const bitrate = now.available >= this.#videoBitrate ? this.#videoBitrate : this.#bitrate;
+    let bitrate = now.available >= this.#videoBitrate ? this.#videoBitrate : this.#bitrate;
+    if (blind && this.#scale === 4 && now.lossUp > TOO_MUCH_LOST) bitrate = LEAST_PICTURE;
     if (scale !== this.#scale || bitrate !== this.#bitrate) {
       this.#scale = scale;
       this.#bitrate = bitrate;
@@ -412,7 +432,21 @@ export class MediaPeer extends EventTarget {
     }
     if (!this.#probe.at) this.#probe.at = now.at; // a browser that begins looks for itself
     const due = now.at - this.#probe.at >= this.#probe.wait;
-    if (due && now.available > 0 && now.available < this.#videoBitrate && now.lossUp < 0.02) await this.#look(now);
+    if (!due || !now.available || now.available >= this.#videoBitrate || now.lossUp >= 0.02) return;
+    await this.#look(now, blind ? 0 : LEAST_PROBE);
+  }
+
+  /**
+   * What a browser that says nothing of the link believes that it carries: what it lets its encoder have.
+   *
+   * @param {Totals} before
+   * @param {Totals} now
+   */
+  #guess(before, now) {
+    const given = (8 * (now.budget - before.budget)) / Math.max(0.001, now.at - before.at);
+    if (given <= 0) return;
+    now.target = given;
+    now.available = given < 0.9 * this.#videoBitrate ? given : this.#videoBitrate;
   }
 
   /**
@@ -420,15 +454,16 @@ export class MediaPeer extends EventTarget {
    * may, and is then allowed more: so the picture takes a breath first. Fewer attempts where the last found nothing.
    *
    * @param {Totals} now
+   * @param {number} least  bits per second to look for
    */
-  async #look({ at, available }) {
+  async #look({ at, available }, least) {
     const found = available > 1.3 * this.#probe.from;
     const wait = found ? PROBE_INTERVALS[0] : Math.min(2 * this.#probe.wait, PROBE_INTERVALS[1]);
     this.#probe = { at, from: available, wait };
     this.#bitrate = Math.round(BREATH.share * available);
     clearTimeout(this.#breath);
     this.#breath = setTimeout(() => {
-      this.#bitrate = Math.round(Math.min(this.#videoBitrate, Math.max(LEAST_PROBE, 2 * available)));
+      this.#bitrate = Math.round(Math.min(this.#videoBitrate, Math.max(least, 2 * available)));
       void this.#limit();
     }, BREATH.seconds * 1000);
     await this.#limit();
@@ -445,21 +480,34 @@ function kindOf(transceiver) {
  * the browser's own way takes half a minute to come back. Frames are dropped only where that is not enough.
  *
  * @param {number} current   one of `SCALES`
- * @param {{quantizer: number | null, codec: string, framesPerSecond: number, target: number}} picture
- *   mean quantizer (null: nothing encoded), codec, pictures encoded a second, bits per second there are
+ * @param {{quantizer: number | null, codec: string, framesPerSecond: number, target: number, lossUp: number, blind: boolean}} picture
+ *   mean quantizer (null: nothing encoded), codec, pictures encoded a second, bits per second there are, share of them
+ *   that is lost, whether the browser says nothing of the link
  */
-export function scaleAfter(current, { quantizer, codec, framesPerSecond, target }) {
+export function scaleAfter(current, { quantizer, codec, framesPerSecond, target, lossUp, blind }) {
   const at = Math.max(0, SCALES.indexOf(current));
   const [fine, coarse] = QUANTIZERS.get(codec) ?? [45, 90];
-  const asked = (/** @type {number} */ index) => LEAST_BITRATE.get(SCALES[index]) ?? 0;
-  const strained = quantizer !== null && (quantizer > coarse || framesPerSecond < 10);
+  const asked = (/** @type {number} */ index) => (blind ? FLOORS : LEAST_BITRATE).get(SCALES[index]) ?? 0;
+  const strained = quantizer !== null && (quantizer > coarse || framesPerSecond < 10 || (blind && lossUp > TOO_MUCH_LOST));
   if (strained || target < 0.4 * asked(at)) {
     const fitting = SCALES.findIndex((_, index) => target >= asked(index));
     return SCALES[Math.min(SCALES.length - 1, Math.max(at + 1, fitting))];
   }
   const easy = quantizer !== null && quantizer < fine && framesPerSecond >= 20;
-  if (easy && at > 0 && target >= 0.5 * asked(at - 1)) return SCALES[at - 1];
+  if (easy && at > 0 && target >= (blind ? 1 : 0.5) * asked(at - 1)) return SCALES[at - 1];
   return current;
+}
+
+/**
+ * Why our picture is smaller or slower than it could be, where the browser does not say.
+ *
+ * @param {Totals} before
+ * @param {Totals} now
+ * @param {number} scale
+ */
+function limitation(before, now, scale) {
+  if (now.encoding - before.encoding > BUSY * (now.at - before.at)) return "cpu";
+  return scale > 1 ? "bandwidth" : "none";
 }
 
 /**
@@ -477,13 +525,15 @@ export function scaleAfter(current, { quantizer, codec, framesPerSecond, target 
  * @property {number} frozen       seconds
  * @property {number} width
  * @property {number} height
- * @property {string} limitedBy
+ * @property {string} limitedBy    "" where the browser does not say
  * @property {number} target       bits per second there are for our picture
+ * @property {number} budget       octets that the encoder was given for our pictures
+ * @property {number} encoding     seconds that the encoder worked
  * @property {number} framesPerSecond  of our picture
  * @property {number} encoded      our pictures
  * @property {number} quantizers   sum of their quantizers
  * @property {string} codec        of our picture
- * @property {number} available    bits per second the browser believes the link carries
+ * @property {number} available    bits per second the browser believes the link carries, 0 where it does not say
  * @property {boolean} seesPicture whether any picture is to be received
  */
 
@@ -506,6 +556,8 @@ function totals(report) {
     height: 0,
     limitedBy: "none",
     target: Infinity,
+    budget: 0,
+    encoding: 0,
     framesPerSecond: 30,
     encoded: 0,
     quantizers: 0,
@@ -519,8 +571,10 @@ function totals(report) {
       if (entry.kind === "video") {
         sum.width = entry.frameWidth ?? 0;
         sum.height = entry.frameHeight ?? 0;
-        sum.limitedBy = entry.qualityLimitationReason ?? "none";
+        sum.limitedBy = entry.qualityLimitationReason ?? "";
         sum.target = entry.targetBitrate || Infinity;
+        sum.budget = entry.totalEncodedBytesTarget ?? 0;
+        sum.encoding = entry.totalEncodeTime ?? 0;
         sum.framesPerSecond = entry.framesPerSecond ?? 30;
         sum.encoded = entry.framesEncoded ?? 0;
         sum.quantizers = entry.qpSum ?? 0;
