@@ -95,14 +95,22 @@ async function checkMicrophone() {
   }
   verdict("microphone", "wait", t("Say a few words."));
   const context = new AudioContext();
-  if (context.state === "suspended") void context.resume().catch(() => {});
+  const listen = () => void context.resume().catch(() => {});
+  listen();
+  // Some browsers let a page listen only after it was touched.
+  for (const touch of ["pointerdown", "keydown"]) addEventListener(touch, listen);
   const analyser = context.createAnalyser();
   analyser.fftSize = 1024;
   context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
   const samples = new Float32Array(analyser.fftSize);
   const bar = /** @type {HTMLMeterElement} */ (byId("check-level"));
   let heard = false;
-  const silentAt = performance.now() + 8000;
+  let silentAt = performance.now() + 8000;
+  context.addEventListener("statechange", () => {
+    if (heard || context.state !== "running") return;
+    silentAt = performance.now() + 8000;
+    verdict("microphone", "wait", t("Say a few words."));
+  });
   const timer = setInterval(() => {
     analyser.getFloatTimeDomainData(samples);
     const level = loudness(samples);
@@ -111,11 +119,16 @@ async function checkMicrophone() {
       heard = true;
       verdict("microphone", "ok", t("The microphone hears you."));
     } else if (!heard && performance.now() > silentAt && verdicts.get("microphone") === "wait") {
-      verdict("microphone", "warning", t("Nothing is heard. Speak louder, switch the microphone on, or choose another one."));
+      const sentence =
+        context.state === "running"
+          ? t("Nothing is heard. Speak louder, switch the microphone on, or choose another one.")
+          : t("The browser does not let this page listen yet. Tap the page and say a few words; plug in a speaker if there is none.");
+      verdict("microphone", "warning", sentence);
     }
   }, 60);
   stopMeter = () => {
     clearInterval(timer);
+    for (const touch of ["pointerdown", "keydown"]) removeEventListener(touch, listen);
     void context.close();
     stopMeter = null;
   };

@@ -200,7 +200,9 @@ export class CallPanel {
       await video.play();
     } catch (error) {
       if (!(error instanceof DOMException) || error.name !== "NotAllowedError") return;
-      // The browser wants a tap before it lets a page sound.
+      // The browser wants a tap before it lets a page sound; the picture need not wait for it.
+      video.muted = true;
+      void video.play().catch(() => {});
       for (const button of all("[data-call-unblock]", this.root)) button.hidden = false;
     }
   }
@@ -353,7 +355,10 @@ export class CallPanel {
   /** @param {HTMLElement} button */
   #unblock(button) {
     button.hidden = true;
-    for (const { video } of this.#tiles.values()) void video.play().catch(() => {});
+    for (const { video } of this.#tiles.values()) {
+      video.muted = false;
+      void this.#play(video);
+    }
   }
 
   // -- devices ---------------------------------------------------------------------------------------------
