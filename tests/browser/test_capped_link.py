@@ -1,11 +1,11 @@
 """The picture is full on a free link, falls where a link is capped, and rises again; voice goes on all the while.
 
-Worker and Chromiums are machines of their own, joined by cables of which one is capped for twenty seconds.
+Worker and browsers are machines of their own, joined by cables of which one is capped for twenty seconds. The browser
+behind that cable is a Chromium, and again a Firefox.
 """
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Playwright, sync_playwright
 
 from teleconsult.media import MediaConfig
+from tests.browser.firefox import needs_firefox
 from tests.browser.media_page import Hub, Participant, call_of
 from tests.support.netns import Machine, Network, needs_namespaces
 
@@ -37,12 +38,16 @@ CONCEALED = 0.1
 """Most of the voice that a receiver has to make up while the link is capped: about a second when the cap falls, while
 nobody knows of it, and one more."""
 
+PICTURES = 5
+"""Pictures a second that are shown on a capped link, at least."""
+
 
 class Moment(NamedTuple):
     """What a browser had received, and when."""
 
     at: float
     octets: float
+    pictures: int
     height: int
     samples: float
     concealed: float
@@ -77,7 +82,8 @@ class Call:
     @staticmethod
     def _moment(one: Participant) -> Moment:
         stats: dict[str, Any] = one.stats()
-        return Moment(time.monotonic(), stats["received"], stats["height"], stats["samples"], stats["concealed"])
+        now = time.monotonic()
+        return Moment(now, *(stats[name] for name in ("received", "frames", "height", "samples", "concealed")))
 
     def until_rich(self, names: tuple[str, ...], rate: float, seconds: float) -> None:
         """Until these get pictures of 1280x720 and so many bit/s over two seconds."""
@@ -112,25 +118,22 @@ def playwright() -> Iterator[Playwright]:
         yield started
 
 
-@pytest.fixture
-def call(playwright: Playwright, tmp_path: Path) -> Iterator[Call]:
+@pytest.fixture(params=["chromium", pytest.param("firefox", marks=needs_firefox)])
+def call(request: pytest.FixtureRequest, playwright: Playwright, tmp_path: Path) -> Iterator[Call]:
+    firefoxes = ["red"] if request.param == "firefox" else []
     with Network() as network:
         hub_machine = network.machine("hub")
         machines: dict[str, Machine] = {}
-        programs: dict[str, Path] = {}
         for number, name in enumerate(("red", "blue"), start=1):
             machine = machines[name] = network.machine(name)
             network.cable(hub_machine, name, machine, "lan")
             hub_machine.address(name, f"10.77.{number}.1/24")
             machine.address("lan", f"10.77.{number}.2/24")
             machine.gateway(f"10.77.{number}.1")
-            programs[name] = tmp_path / f"chromium-{name}"
-            programs[name].write_text(f'#!/bin/sh\nexec {shlex.join(machine.command(["/usr/bin/chromium"]))} "$@"\n')
-            programs[name].chmod(0o755)
         hub = Hub(MediaConfig(workers=1, addresses=("10.77.1.1",)))
         hub_machine.call(hub.workers.start)
         try:
-            with call_of(playwright, hub, tmp_path, ["red", "blue"], programs) as people:
+            with call_of(playwright, hub, tmp_path, ["red", "blue"], machines, firefoxes) as people:
                 for one in people:
                     one.start()
                 yield Call(people, hub_machine, machines)
@@ -147,6 +150,7 @@ def test_picture_gives_way_to_voice_and_comes_back(call: Call, direction: str) -
     start, settled = call.watch(watcher, SETTLE)
     _, end = call.watch(watcher, CAPPED_FOR - SETTLE)
     call.free("red", direction)
-    assert 5_000 < bits(settled, end) < 1000 * CAP, "the picture fits the link, and goes on"
+    assert 5_000 < bits(settled, end) < 1000 * CAP, "the picture fits the link"
+    assert end.pictures - settled.pictures > PICTURES * (end.at - settled.at), "and goes on"
     assert made_up(start, end) < CONCEALED, "voice is not starved when the link is capped"
     call.until_rich((watcher.name,), 1_000_000, RETURN)

@@ -1,18 +1,18 @@
-"""Real Chromiums hold a call through real media workers."""
+"""Real browsers hold a call through real media workers: Chromiums, and again with one of them a Firefox."""
 
 from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Playwright, sync_playwright
 
 from teleconsult.media import MediaConfig
-from tests.browser.media_page import Hub, Participant, call_of
+from tests.browser.firefox import needs_firefox
+from tests.browser.media_page import FirefoxParticipant, Hub, advances, call_of, rich, sees, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -23,6 +23,12 @@ def playwright() -> Iterator[Playwright]:
         yield started
 
 
+@pytest.fixture(params=["chromium", pytest.param("firefox", marks=needs_firefox)])
+def firefoxes(request: pytest.FixtureRequest) -> list[str]:
+    """Who has a Firefox: nobody, or the one called red."""
+    return ["red"] if request.param == "firefox" else []
+
+
 @pytest.fixture
 def hub() -> Iterator[Hub]:
     hub = Hub(MediaConfig(workers=2))
@@ -31,46 +37,10 @@ def hub() -> Iterator[Hub]:
     hub.workers.stop()
 
 
-def until(people: list[Participant], condition: Callable[[], bool], what: str, timeout: float = 20.0) -> None:
-    """Carry messages until it is so."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        for one in people:
-            one.pump()
-            one.page.wait_for_timeout(20)
-        if condition():
-            return
-    consoles = {one.name: one.console for one in people}
-    logs = {one.name: one.page.evaluate("window.call?.log.filter(([kind]) => kind !== 'quality')") for one in people}
-    raise AssertionError(f"not within {timeout} s: {what}; {consoles}; {logs}; {people[0].hub.refusals()}")
-
-
-def sees(one: Participant, *others: str) -> Callable[[], bool]:
-    """Whether the pictures received are the others', and move."""
-
-    def condition() -> bool:
-        return all(one.colour(other) == other for other in others)
-
-    return condition
-
-
-def advances(people: list[Participant]) -> None:
-    """Everybody's pictures and sound go on."""
-    before = {one.name: one.stats() for one in people}
-
-    def condition() -> bool:
-        after = {one.name: one.stats() for one in people}
-        return all(
-            after[name]["frames"] > before[name]["frames"] + 10
-            and after[name]["audioEnergy"] > before[name]["audioEnergy"]
-            for name in after
-        )
-
-    until(people, condition, "frames and audio energy grow")
-
-
-def test_two_browsers_see_and_hear_each_other_in_full_size(playwright: Playwright, hub: Hub, tmp_path: Path) -> None:
-    with call_of(playwright, hub, tmp_path, ["red", "blue"]) as (red, blue):
+def test_two_browsers_see_and_hear_each_other_in_full_size(
+    playwright: Playwright, hub: Hub, tmp_path: Path, firefoxes: list[str]
+) -> None:
+    with call_of(playwright, hub, tmp_path, ["red", "blue"], firefoxes=firefoxes) as (red, blue):
         people = [red, blue]
         for one in people:
             one.start()
@@ -82,20 +52,8 @@ def test_two_browsers_see_and_hear_each_other_in_full_size(playwright: Playwrigh
             return all(one.stats()["width"] == 1280 and one.stats()["height"] == 720 for one in people)
 
         until(people, full, "1280x720 both ways", timeout=40)
-        rates: dict[str, float] = {}
-        last = {one.name: (one.stats()["received"], time.monotonic()) for one in people}
-
-        def rich() -> bool:
-            """At least 1.2 Mbit/s both ways over two seconds; how soon is measured by the bench, on a quiet machine."""
-            for one in people:
-                octets, at = last[one.name]
-                if time.monotonic() - at >= 2:
-                    received = one.stats()["received"]
-                    rates[one.name] = 8 * (received - octets) / (time.monotonic() - at)
-                    last[one.name] = (received, time.monotonic())
-            return len(rates) == 2 and min(rates.values()) >= 1_200_000
-
-        until(people, rich, "1.2 Mbit/s both ways", timeout=60)
+        # How soon is measured by the bench, on a quiet machine.
+        until(people, rich(people), "1.2 Mbit/s both ways", timeout=60)
         for one in people:
             measured = "window.call.quality?.sentHeight === 720 && ['good', 'fair'].includes(window.call.quality.word)"
             until(people, lambda: bool(one.page.evaluate(measured)), "it is measured")  # noqa: B023
@@ -126,6 +84,7 @@ def test_quality_is_one_word_and_size_follows_the_link(playwright: Playwright, h
             script = f"async ([quality, sees]) => {{ {module} return word(quality, sees); }}"
             assert red.page.evaluate(script, [{**calm, **change}, sees_picture]) == expected, change
         calm = {"quantizer": 30, "codec": "video/VP8", "framesPerSecond": 30, "target": 2_000_000}
+        calm |= {"lossUp": 0, "blind": False}
         for current, change, expected in (
             (1, {}, 1),
             (4 / 3, {}, 1),  # better than it need be: larger
@@ -141,13 +100,18 @@ def test_quality_is_one_word_and_size_follows_the_link(playwright: Playwright, h
             (1, {"quantizer": None, "target": 50_000}, 4),
             (2, {"quantizer": None}, 2),  # nothing is sent: nothing is known
             (4, {"quantizer": 120, "target": 20_000}, 4),
+            (1, {"lossUp": 0.5}, 1),  # the browser knows the link, and has seen to it
+            (1, {"lossUp": 0.5, "blind": True}, 4 / 3),  # it does not: what is lost tells
+            (1, {"lossUp": 0.5, "blind": True, "target": 590_000}, 2),
+            (2, {"blind": True, "target": 590_000}, 2),  # the next size may ask for more than that
+            (2, {"blind": True, "target": 610_000}, 4 / 3),
         ):
             script = f"async (a) => {{ {module} return scaleAfter(...a); }}"
             assert red.page.evaluate(script, [current, {**calm, **change}]) == expected, (current, change)
 
 
-def test_third_joins_and_leaves(playwright: Playwright, hub: Hub, tmp_path: Path) -> None:
-    with call_of(playwright, hub, tmp_path, ["red", "blue", "green"]) as (red, blue, green):
+def test_third_joins_and_leaves(playwright: Playwright, hub: Hub, tmp_path: Path, firefoxes: list[str]) -> None:
+    with call_of(playwright, hub, tmp_path, ["red", "blue", "green"], firefoxes=firefoxes) as (red, blue, green):
         for one in (red, blue):
             one.start()
         until([red, blue], sees(red, "blue"), "red sees blue")
@@ -165,9 +129,9 @@ def test_third_joins_and_leaves(playwright: Playwright, hub: Hub, tmp_path: Path
         assert hub.refusals() == []
 
 
-def test_offers_that_cross(playwright: Playwright, hub: Hub, tmp_path: Path) -> None:
+def test_offers_that_cross(playwright: Playwright, hub: Hub, tmp_path: Path, firefoxes: list[str]) -> None:
     """Both sides offer at the same time, again and again: the worker's offer stands, the browser's comes after."""
-    with call_of(playwright, hub, tmp_path, ["red", "blue", "green"]) as (red, blue, green):
+    with call_of(playwright, hub, tmp_path, ["red", "blue", "green"], firefoxes=firefoxes) as (red, blue, green):
         red.start()
         until([red], lambda: "connected" in hub.states("red"), "red is connected")
         # What the worker says to red is held back: red offers while the worker's own offer is under way.
@@ -185,8 +149,8 @@ def test_offers_that_cross(playwright: Playwright, hub: Hub, tmp_path: Path) -> 
         assert all(one.page.evaluate("window.connections.length") == 1 for one in people)
 
 
-def test_reload_rejoins(playwright: Playwright, hub: Hub, tmp_path: Path) -> None:
-    with call_of(playwright, hub, tmp_path, ["red", "blue"]) as (red, blue):
+def test_reload_rejoins(playwright: Playwright, hub: Hub, tmp_path: Path, firefoxes: list[str]) -> None:
+    with call_of(playwright, hub, tmp_path, ["red", "blue"], firefoxes=firefoxes) as (red, blue):
         people = [red, blue]
         for one in people:
             one.start()
@@ -199,8 +163,8 @@ def test_reload_rejoins(playwright: Playwright, hub: Hub, tmp_path: Path) -> Non
         assert blue.page.evaluate("window.connections.length") == 1, "the other's connection is not touched"
 
 
-def test_killed_worker_and_both_rejoin(playwright: Playwright, hub: Hub, tmp_path: Path) -> None:
-    with call_of(playwright, hub, tmp_path, ["red", "blue"]) as (red, blue):
+def test_killed_worker_and_both_rejoin(playwright: Playwright, hub: Hub, tmp_path: Path, firefoxes: list[str]) -> None:
+    with call_of(playwright, hub, tmp_path, ["red", "blue"], firefoxes=firefoxes) as (red, blue):
         people = [red, blue]
         for one in people:
             one.start()
@@ -220,8 +184,10 @@ def test_killed_worker_and_both_rejoin(playwright: Playwright, hub: Hub, tmp_pat
         assert red.page.evaluate("window.call.log.some(([kind]) => kind === 'room lost')")
 
 
-def test_camera_switch_camera_off_and_mute(playwright: Playwright, hub: Hub, tmp_path: Path) -> None:
-    with call_of(playwright, hub, tmp_path, ["red", "blue"]) as (red, blue):
+def test_camera_switch_camera_off_and_mute(
+    playwright: Playwright, hub: Hub, tmp_path: Path, firefoxes: list[str]
+) -> None:
+    with call_of(playwright, hub, tmp_path, ["red", "blue"], firefoxes=firefoxes) as (red, blue):
         people = [red, blue]
         red.start()
         blue.start()
@@ -260,3 +226,22 @@ def test_camera_switch_camera_off_and_mute(playwright: Playwright, hub: Hub, tmp
             return quiet
 
         until(people, silent, "blue hears nothing of red")
+
+
+@needs_firefox
+def test_a_firefoxs_own_camera_reaches_a_chromium_in_full_size(
+    playwright: Playwright, hub: Hub, tmp_path: Path
+) -> None:
+    """The others' pictures are painted: Firefox takes no film for its camera."""
+    with call_of(playwright, hub, tmp_path, ["blue"]) as (blue,):
+        red = FirefoxParticipant(hub, "red", film=False)
+        try:
+            people = [red, blue]
+            for one in people:
+                one.start()
+            until(people, lambda: blue.stats()["width"] == 1280 and blue.stats()["height"] == 720, "1280x720")
+            until(people, lambda: blue.colour("red") is not None, "blue sees red")
+            advances(people)
+            assert red.console == blue.console == []
+        finally:
+            red.close()
