@@ -151,6 +151,7 @@ class Person(Caller):
         finally:
             window.close()
 
+
 class FirefoxPerson(Caller):
     """Somebody logged in at a node with a Firefox. Its camera is Firefox's own, whose colour changes."""
 
