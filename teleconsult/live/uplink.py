@@ -16,7 +16,7 @@ from flask_socketio import ConnectionRefusedError, Namespace, disconnect
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from teleconsult.domain.errors import N_, InvalidInput, NotAllowed, NotFound, TeleconsultError
-from teleconsult.services import vehicles
+from teleconsult.services import vehicle_plugins, vehicles
 from teleconsult.services.node import Node
 from teleconsult.sync import feed, inbox
 from teleconsult.sync.uplink import EPHEMERAL, PIECE, error_to_wire
@@ -228,6 +228,13 @@ class UplinkNamespace(Namespace):  # type: ignore[misc]
             log.warning("a live event was refused", reason=type(error).__name__)
             return
         self._node.bus.publish(live.topic, live.event, live.data)
+
+    def on_plugins(self, data: object) -> None:
+        """Remember how the vehicle's plugins stand."""
+        try:
+            vehicle_plugins.remember(self._node, self._vehicle(), vehicle_plugins.Told.model_validate(data))
+        except (ValidationError, TeleconsultError) as error:
+            log.warning("what a vehicle told of its plugins was refused", reason=type(error).__name__)
 
     # -- the other way --------------------------------------------------------------------------------------------
 

@@ -22,6 +22,11 @@ class PluginStatus(StrEnum):
     SWITCHED_OFF_AFTER_FAULTS = "switched_off_after_faults"
 
     @property
+    def label(self) -> str:
+        """In words, to be translated."""
+        return LABELS[self]
+
+    @property
     def needs_a_person(self) -> bool:
         """Whether somebody has to look at it: it was meant to run and does not."""
         return self.value.startswith("stopped_") or self is PluginStatus.SWITCHED_OFF_AFTER_FAULTS

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from teleconsult.services.vehicle_plugins import ToldPlugin
 
 SEEN_EVERY = timedelta(minutes=1)
 """How often a vehicle's last sign of life is written down."""
@@ -17,6 +21,8 @@ class VehicleLinks:
         self._online: dict[str, datetime] = {}
         self._written: dict[str, datetime] = {}
         self.vehicle_of_consult: dict[str, str] = {}
+        self.plugins: dict[str, tuple[ToldPlugin, ...]] = {}
+        """vehicle id → its plugins, as it told them last"""
 
     def set(self, vehicle_id: str, since: datetime | None) -> None:
         """On line since an instant, or off line (None)."""

@@ -18,6 +18,7 @@ import structlog
 from teleconsult import __version__
 from teleconsult.domain.errors import N_, TeleconsultError, Unavailable
 from teleconsult.domain.roles import Actor
+from teleconsult.services import vehicle_plugins
 from teleconsult.services.node import Node
 from teleconsult.store.files import FileStore
 from teleconsult.sync import arrivals, feed, outbox
@@ -143,6 +144,7 @@ class Uplink:
         self._refusal = refusal
 
     def _beat_until_lost(self) -> None:
+        told: vehicle_plugins.Told | None = None
         while not self._stopping.is_set():
             try:
                 self._client.call("beat", {}, namespace=NAMESPACE, timeout=BEAT_TIMEOUT)
@@ -150,9 +152,22 @@ class Uplink:
                 log.info("the link to the hub is lost", reason=repr(error))
                 return
             self._set_online(True)
+            told = self._tell_plugins(told)
             self._stopping.wait(BEAT_SECONDS)
             if not self._client.connected:
                 return
+
+    def _tell_plugins(self, before: vehicle_plugins.Told | None) -> vehicle_plugins.Told | None:
+        """Tell the hub how the plugins stand, if it was not told so on this connection. Not waited for."""
+        told = vehicle_plugins.here(self._node)
+        if told == before:
+            return before
+        try:
+            self._client.emit("plugins", told.model_dump(mode="json"), namespace=NAMESPACE)
+        except Exception as error:  # the next beat notices if the link is gone
+            log.debug("the hub was not told of the plugins", reason=repr(error))
+            return before
+        return told
 
     def _drop_connection(self) -> None:
         client = self._client

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
@@ -14,7 +15,8 @@ from teleconsult.http.admin import administrators, bp
 from teleconsult.http.admin.places import organization_options
 from teleconsult.http.forms import Faults, read_form, submit
 from teleconsult.http.security import current_actor, current_node
-from teleconsult.services import directory
+from teleconsult.plugin_host import translate_fault
+from teleconsult.services import directory, vehicle_plugins
 from teleconsult.store.tables import Vehicle
 
 DAYS = 14
@@ -29,7 +31,8 @@ def vehicles() -> str:
     names = {branch.organization.id: branch.organization.name for branch in directory.list_organizations(node)}
     rows = directory.list_vehicles(node)
     online = {row.id: node.links.online_since(row.id) for row in rows}
-    return render_template("admin/vehicles.html", vehicles=rows, names=names, online=online)
+    attention = {row.id for row in rows if any(p.needs_a_person for p in vehicle_plugins.of_vehicle(node, row.id))}
+    return render_template("admin/vehicles.html", vehicles=rows, names=names, online=online, attention=attention)
 
 
 @bp.get("/vehicles/new")
@@ -128,7 +131,21 @@ def _vehicle(values: dict[str, Any], faults: Faults, row: Vehicle | None = None)
         row=row,
         organization_options=organization_options(),
         online=node.links.online_since(row.id) if row else None,
+        plugins=[_plugin(one) for one in vehicle_plugins.of_vehicle(node, row.id)] if row else [],
     )
+
+
+def _plugin(told: vehicle_plugins.ToldPlugin) -> dict[str, Any]:
+    """A vehicle's plugin in words."""
+    status = told.known_status
+    locale = get_locale()
+    return {
+        "title": (told.title_en if locale and locale.language == "en" else told.title_zh) or told.name,
+        "told": told,
+        "level": "danger" if told.needs_a_person else ("ok" if told.status == "enabled" else "off"),
+        "status": _(status.label) if status else told.status,
+        "fault": translate_fault(told.last_error, _),
+    }
 
 
 def _rounds(values: dict[str, Any], faults: Faults) -> str:
