@@ -20,6 +20,9 @@ class MediaBackend(Protocol):
     def stop(self) -> None:
         """Close every room and end."""
 
+    def announce(self, addresses: tuple[str, ...], announced: tuple[str, ...]) -> None:
+        """Bind these local addresses (none: what is found) and offer the others besides, in rooms that begin."""
+
     def join(self, room: str, peer: str, participant: str) -> None:
         """Offer a participant a connection.
 

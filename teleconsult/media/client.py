@@ -92,6 +92,13 @@ class MediaWorkers(MediaBackend):
         for thread in threads:
             thread.join()
 
+    def announce(self, addresses: tuple[str, ...], announced: tuple[str, ...]) -> None:
+        """Bind and offer these from now on, in rooms that begin. Calls in progress keep what they have."""
+        with self._lock:
+            self._config = self._config.model_copy(update={"addresses": addresses, "announced": announced})
+            for worker in self._workers:
+                self._send(worker, Configure(config=self._config))
+
     def join(self, room: str, peer: str, participant: str) -> None:
         """Offer a participant a connection, on the room's worker or, for a new room, on the least loaded."""
         command = Join(room=room, peer=peer, participant=participant)

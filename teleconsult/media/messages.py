@@ -58,7 +58,7 @@ class _Message(BaseModel):
 
 
 class Configure(_Message):
-    """The first command: how to run."""
+    """How to run: the first command, and again for rooms that begin later."""
 
     type: Literal["configure"] = "configure"
     config: MediaConfig
@@ -181,7 +181,7 @@ class WorkerStatus(_Message):
     memory_mb: float = 0.0
 
 
-ProbeOutcome = Literal["ok", "no_answer", "refused", "no_route", "no_connection"]
+ProbeOutcome = Literal["ok", "no_answer", "refused", "no_route", "no_connection", "not_offered"]
 """What came of trying one address: it answers and a connection was made; nothing came back; the network said that
 nobody listens; this machine knows no way; STUN was answered, but no connection came about."""
 
@@ -216,7 +216,7 @@ class ProbeResult(_Message):
     @property
     def loss(self) -> float:
         """The share of questions without an answer, 0 to 1."""
-        return 1 - self.answered / self.asked
+        return 1 - self.answered / self.asked if self.asked else 0.0
 
 
 MediaEvent = SignalOut | SignalRefused | PeerState | PeerQuality | RoomLost

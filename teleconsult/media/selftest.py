@@ -139,7 +139,7 @@ class AddressResult:
         """True, False (to be mended), or None: cannot be told from here."""
         if self.outcome == "ok":
             return True
-        return None if self.here and self.announced else False
+        return None if self.here and self.announced and self.outcome != "not_offered" else False
 
     @property
     def sentence(self) -> str:
@@ -166,6 +166,7 @@ class AddressResult:
         result = self.result
         return {
             "address": self.address,
+            "version": f"IPv{ipaddress.ip_address(self.address).version}",
             "ports": f"{self.ports[0]}–{self.ports[1]}" if self.ports else "1024–65535",
             "rtt": result.rtt_ms,
             "worst": result.worst_ms,
@@ -183,10 +184,16 @@ _SENTENCES: Final[dict[ProbeOutcome, str]] = {
     "no_answer": N_("UDP %(ports)s to %(address)s is not answered."),
     "refused": N_("UDP %(ports)s to %(address)s is refused: nobody listens there."),
     "no_route": N_("There is no way from here to %(address)s."),
+    "not_offered": N_("%(address)s is announced, but calls have no %(version)s address here, so it is not offered."),
     "no_connection": N_("%(address)s answers small datagrams, but no call connection comes about."),
 }
 
+_NOT_OFFERED: Final = N_(
+    "Name this machine's own %(version)s address in TELECONSULT_MEDIA_ADDRESSES too, or take %(address)s out of it."
+)
+
 _ADVICE_HERE: Final[dict[ProbeOutcome, str]] = {
+    "not_offered": _NOT_OFFERED,
     "no_answer": N_("Open UDP %(ports)s in this machine's firewall."),
     "refused": N_(
         "%(address)s is another machine, or its port mapping leads elsewhere: correct TELECONSULT_MEDIA_ADDRESSES."
@@ -198,6 +205,7 @@ _ADVICE_HERE: Final[dict[ProbeOutcome, str]] = {
 }
 
 _ADVICE_AFAR: Final[dict[ProbeOutcome, str]] = {
+    "not_offered": _NOT_OFFERED,
     "no_answer": N_(
         "Open UDP %(ports)s in the firewalls of both networks. Behind a NAT the hub needs TELECONSULT_MEDIA_ADDRESSES, "
         "and the same port numbers forwarded."
@@ -217,7 +225,8 @@ def check_addresses(
 ) -> list[AddressResult]:
     """Try every address that the workers offer, one after the other.
 
-    Raises TeleconsultError where nothing is offered at all. What goes wrong with one address is its result.
+    Raises TeleconsultError where nothing is offered at all. What goes wrong with one address is its result; so is that
+    one of the `announced` is not offered, since no address of its IP version is bound.
     """
     name, sdp = signalling.open()
     results: list[AddressResult] = []
@@ -232,7 +241,9 @@ def check_addresses(
         results.append(AddressResult(host, signalling.ports, host in announced, result, here))
     if not hosts:
         signalling.close(name)
-    return results
+    missing = ProbeResult(outcome="not_offered", asked=0, answered=0)
+    left_out = [host for host in dict.fromkeys(announced) if host not in hosts]
+    return results + [AddressResult(host, signalling.ports, True, missing, here) for host in left_out]
 
 
 def offered(sdp: str) -> list[str]:

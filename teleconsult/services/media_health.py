@@ -1,6 +1,7 @@
 """Whether calls can come about at this hub: the self-test of its media addresses, and tries that a vehicle asks for.
 
-The hub tries itself when it starts and when somebody asks; the last result is kept in memory. A vehicle has a
+The hub tries itself when it starts, when somebody asks, and when a name in its media addresses leads elsewhere than
+before: what it leads to is then offered in new calls. The last result is kept in memory. A vehicle has a
 connection offered over HTTPS, tries it from where it stands, and tells nobody.
 """
 
@@ -22,6 +23,9 @@ log = structlog.get_logger(__name__)
 
 START_DELAY: Final = 2.0
 """Seconds after the start: the workers are up by then, and the node serves already."""
+
+RESOLVE_EVERY: Final = 300.0
+"""Seconds between looks where the names in the media addresses lead."""
 
 MAX_TRIES: Final = 20
 """Tries of vehicles that may be open at a time."""
@@ -58,8 +62,9 @@ class MediaHealth:
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Test soon, without waiting for it."""
+        """Test soon, without waiting for it, and follow the names from then on."""
         self._start(START_DELAY)
+        threading.Thread(target=self._follow_names, name="media-names", daemon=True).start()
 
     def run_soon(self) -> None:
         """Test now, without waiting for it. Raises Conflict while a test runs."""
@@ -71,7 +76,7 @@ class MediaHealth:
         threading.Thread(target=self._run_after, args=(delay,), name="media-self-test", daemon=True).start()
 
     def stop(self) -> None:
-        """No first test any more."""
+        """No first test any more, and no look at names."""
         self._stopping.set()
 
     def _run_after(self, delay: float) -> None:
@@ -82,6 +87,33 @@ class MediaHealth:
                 pass  # somebody has asked already
             except Exception:
                 log.exception("the media self-test failed")
+
+    def _follow_names(self) -> None:
+        while not self._stopping.wait(RESOLVE_EVERY):
+            if self.follow_names():
+                self._run_after(0)
+
+    def follow_names(self) -> bool:
+        """Resolve the names in the media addresses anew, and offer what they lead to in new calls; whether that is
+        anything else than before. What a name led to last is kept while no name server knows it."""
+        found = media.plan(self._node.settings.media_addresses)
+        before = self._plan
+        if found.unknown:
+            found = Plan(
+                tuple(dict.fromkeys((*found.addresses, *before.addresses))),
+                tuple(dict.fromkeys((*found.announced, *before.announced))),
+                found.unknown,
+            )
+        if _addresses(found) == _addresses(before):  # name servers give them in any order
+            self._plan = Plan(before.addresses, before.announced, found.unknown)
+            return False
+        self._plan = found
+        backend = self._node.media
+        if backend is None:
+            return False
+        backend.announce(found.addresses, found.announced)
+        log.info("media addresses have changed", bound=found.addresses, announced=found.announced)
+        return True
 
     @property
     def report(self) -> MediaReport | None:
@@ -109,6 +141,7 @@ class MediaHealth:
             self._testing = False
 
     def _test(self) -> MediaReport:
+        self.follow_names()
         settings, backend, now = self._node.settings, self._node.media, self._node.clock()
         try:
             if backend is None:
@@ -161,6 +194,10 @@ class MediaHealth:
         if self._node.media is None:
             raise Unavailable(N_("The hub has no media worker running. Voice and picture come as soon as it has."))
         return WorkerSignalling(self._node.media)
+
+
+def _addresses(plan: Plan) -> tuple[set[str], set[str]]:
+    return set(plan.addresses), set(plan.announced)
 
 
 def _write_log(report: MediaReport) -> None:
