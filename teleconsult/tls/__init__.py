@@ -9,7 +9,7 @@ from __future__ import annotations
 from teleconsult.tls.authority import Authority, owner_of
 from teleconsult.tls.contexts import Contexts
 from teleconsult.tls.given import Trouble, covers, names_of, troubles_of
-from teleconsult.tls.machine import Names, machine_names
+from teleconsult.tls.machine import Names, machine_names, parse_name
 from teleconsult.tls.server import PUBLIC_CERTIFICATE, OnlyHttps, SecureServer
 from teleconsult.tls.signing import Certificate, describe, names_in
 
@@ -28,5 +28,6 @@ __all__ = [
     "names_in",
     "names_of",
     "owner_of",
+    "parse_name",
     "troubles_of",
 ]

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import serialization
 
 from teleconsult.domain.errors import N_, Conflict, InvalidInput, NotFound, Unavailable
 from teleconsult.tls import signing
-from teleconsult.tls.machine import Address, Names, machine_names, parse
+from teleconsult.tls.machine import Address, Names, machine_names, parse_name
 from teleconsult.tls.signing import UNSET_CLOCK, certificate_pem, key_pem, names_in, within
 
 RENEW_BEFORE = timedelta(days=60)
@@ -33,6 +33,11 @@ RENEW_BEFORE = timedelta(days=60)
 
 MOST_EARLIER = 8
 """Earlier addresses that a certificate keeps."""
+
+NOT_WHOLE = N_(
+    "The authority in %(path)s is not whole: a file is missing, or its key belongs to another one. Restore both from a "
+    "backup, or make another, which every device has to trust anew: teleconsult tls renew --authority"
+)
 
 
 class Authority:
@@ -69,13 +74,7 @@ class Authority:
         if self.exists():
             raise Conflict(N_("There is an authority already. “teleconsult tls renew --authority” replaces it."))
         if self.has_begun():
-            raise Conflict(
-                N_(
-                    "The authority's key is missing in %(path)s. Restore it from a backup, or make another authority, "
-                    "which every device has to trust anew: teleconsult tls renew --authority"
-                ),
-                path=self.folder,
-            )
+            raise Conflict(NOT_WHOLE, path=self.folder)
         self._make_authority(list(extra))
 
     def replace(self, extra: Iterable[str] = ()) -> None:
@@ -208,13 +207,7 @@ class Authority:
         with contextlib.suppress(FileNotFoundError, ValueError, TypeError), self._opening():
             key = serialization.load_pem_private_key(self.key_file.read_bytes(), None)
         if not isinstance(key, signing.Key) or key.public_key() != certificate.public_key():
-            raise Unavailable(
-                N_(
-                    "The authority's key in %(path)s is missing or belongs to another authority. Restore it from a "
-                    "backup, or make another authority: teleconsult tls renew --authority"
-                ),
-                path=self.folder,
-            )
+            raise Unavailable(NOT_WHOLE, path=self.folder)
         return certificate, key
 
     def _usable_server_certificate(self) -> x509.Certificate | None:
@@ -292,7 +285,7 @@ def _now() -> datetime:
 def _refuse_beyond(authority: x509.Certificate, names: Iterable[str], sentence: str) -> None:
     """Raises InvalidInput with the sentence for the first name that the authority may not vouch for."""
     for text in names:
-        name, address = parse(text)
+        name, address = parse_name(text)
         wanted = Names((name,) if name else (), (address,) if address else ())
         if within(authority, wanted)[1]:
             raise InvalidInput(sentence, name=text)
@@ -300,7 +293,7 @@ def _refuse_beyond(authority: x509.Certificate, names: Iterable[str], sentence: 
 
 def _sorted(certificate: x509.Certificate) -> tuple[list[str], list[Address]]:
     """The names and the addresses in a certificate."""
-    both = [parse(text) for text in names_in(certificate)]
+    both = [parse_name(text) for text in names_in(certificate)]
     return [name for name, _ in both if name], [address for _, address in both if address]
 
 

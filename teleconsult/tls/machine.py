@@ -41,14 +41,14 @@ def machine_names(extra: Iterable[str] = ()) -> Names:
         short = host.partition(".")[0]
         names += [host, short, f"{short}.local"]
     for text in extra:
-        name, address = parse(text)
+        name, address = parse_name(text)
         names += [name] if name else []
         addresses += [address] if address else []
     addresses += sorted(_own_addresses(), key=lambda address: (address.version, int(address)))
     return Names(tuple(dict.fromkeys(names)), tuple(dict.fromkeys(addresses))[:MOST_NAMES])
 
 
-def parse(text: str) -> tuple[str, Address | None]:
+def parse_name(text: str) -> tuple[str, Address | None]:
     """A name (and no address) or an address (and no name). Raises InvalidInput for neither."""
     text = text.strip().lower().rstrip(".").removeprefix("[").removesuffix("]")
     try:

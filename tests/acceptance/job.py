@@ -174,17 +174,24 @@ def _close(doctor: Person, specialist: Person, consult: str) -> bool:
     if is_over(1) or (step("withdraw") and is_over(10)):
         return True
     if _state(specialist, consult) != "opinion_written":
+        specialist.page = specialist.page.context.new_page()
+        specialist.go(f"/consults/{consult}")
         _write_opinion(specialist)
     doctor.until(lambda: _state(doctor, consult) == "opinion_written", "the opinion at the vehicle", 30)
     return step("acknowledge") and is_over(10)
 
 
 def _state(person: Person, consult: str) -> str:
-    """Where a consult stands at this person's node; empty if it is not known there, or not theirs to see."""
-    answer = person.page.goto(f"{person.base}/consults/{consult}")
-    if answer and answer.status in (403, 404):
-        return ""
-    return person.find("#consult").get_attribute("data-state", timeout=10_000) or ""
+    """Where a consult stands at this person's node; empty if it is not known there, or not theirs to see. Looked at in
+    a window of its own: the person's may be on its way somewhere."""
+    window = person.page.context.new_page()
+    try:
+        answer = window.goto(f"{person.base}/consults/{consult}")
+        if answer and answer.status in (403, 404):
+            return ""
+        return window.locator("#consult").get_attribute("data-state", timeout=10_000) or ""
+    finally:
+        window.close()
 
 
 def invented_resident_id() -> str:

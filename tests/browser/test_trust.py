@@ -5,6 +5,9 @@ No certificate error is ignored: the trusting browser has the authority in its c
 
 from __future__ import annotations
 
+import http.server
+import ssl
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,7 @@ from teleconsult.services.vehicles import make_key
 from teleconsult.tls import Authority, describe
 from tests.browser.media_page import make_camera
 from tests.browser.person import TABLET, launch
+from tests.support.certificates import forge
 from tests.support.served import Served
 from tests.support.trust import home_that_trusts
 from tests.support.world import World
@@ -46,7 +50,7 @@ def vehicle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vehicle]:
     authority.make(["vehicle.local"])
     key, _ = make_key(World.vehicle_id)
     served = Served(kind="vehicle", port=0, data_dir=folder / "data", vehicle_key=key, load_plugins="")
-    names = {"vehicle.local": "127.0.0.1"}
+    names = dict.fromkeys(("vehicle.local", "other.local", "bank.example.com"), "127.0.0.1")
     camera = make_camera(folder / "camera.y4m", "red", 320, 180)
     homes = home_that_trusts(folder / "trusting", authority.file), home_that_trusts(folder / "strange")
     try:
@@ -121,3 +125,35 @@ def test_the_downloaded_file_is_the_authority(vehicle: Vehicle, tmp_path: Path) 
         page.locator("#steps a.button").click()
     download.value.save_as(tmp_path / "authority.pem")
     assert (tmp_path / "authority.pem").read_bytes() == vehicle.authority.file.read_bytes()
+
+
+def test_a_name_that_the_certificate_lacks_is_told_and_not_asked_about_for_ever(vehicle: Vehicle) -> None:
+    page = open_page(vehicle.trusting)
+    page.goto(vehicle.plain.replace("vehicle.local", "other.local") + "/trust?platform=linux")
+    page.get_by_text("teleconsult tls renew --name other.local").wait_for()
+    page.locator("#trust-again").click()
+    assert page.locator("#trust-state").get_attribute("data-trusted") is None
+    assert page.locator("#trust-next").is_hidden()
+
+
+def test_the_login_page_leads_back_to_where_trust_can_be_found_out(vehicle: Vehicle) -> None:
+    page = open_page(vehicle.trusting)
+    page.goto(vehicle.secure + "/login")
+    assert page.locator("a[href$='/trust']").get_attribute("href") == vehicle.plain + "/trust"
+
+
+def test_a_trusting_browser_refuses_what_a_thief_of_the_key_signs_for_others(vehicle: Vehicle, tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(forge(vehicle.authority, tmp_path / "forged.pem", "bank.example.com"))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        page = open_page(vehicle.trusting)
+        with pytest.raises(Error, match="ERR_CERT_"):
+            page.goto(f"https://bank.example.com:{server.server_port}/")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

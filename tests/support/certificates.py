@@ -1,4 +1,4 @@
-"""A certificate authority that is not a node's own, as a public one is, and what it signs. In test files only."""
+"""Certificates for tests: of an authority that is not a node's own, as a public one is, and forged ones."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from teleconsult.tls import Authority
 from teleconsult.tls.signing import certificate_pem, key_pem
 
 
@@ -47,6 +48,22 @@ class PublicAuthority:
         path = self._folder / f"{certificate.serial_number:x}.pem"
         path.write_bytes(key_pem(key) + certificate_pem(certificate))
         return path
+
+
+def forge(authority: Authority, path: Path, *names: str) -> Path:
+    """Key and certificate (PEM) for these names, as somebody makes them who has stolen the authority's key."""
+    key = serialization.load_pem_private_key(authority.key_file.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    root = authority.certificate()
+    begins = root.not_valid_before_utc
+    forged = (
+        _builder(_name(names[0]), root.subject, key, begins, begins + timedelta(days=300))
+        .add_extension(x509.SubjectAlternativeName([*map(_general, names)]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path.write_bytes(key_pem(key) + certificate_pem(forged))
+    return path
 
 
 def _builder(

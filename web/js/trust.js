@@ -48,7 +48,8 @@ function show(level, text) {
 }
 
 async function look() {
-  if (asking) return;
+  // A certificate that lacks this page's name is refused whatever the browser trusts: the page says so already.
+  if (asking || state.dataset.uncovered) return;
   asking = true;
   const trusted = await trusts();
   state.dataset.trusted = String(trusted);

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from structlog.testing import capture_logs
 
 from teleconsult.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
 from teleconsult.tls import Authority, Contexts, authority, describe, machine
 from teleconsult.tls import contexts as contexts_module
+from tests.support.certificates import forge
 
 
 @pytest.fixture
@@ -98,26 +99,19 @@ def test_a_client_that_does_not_trust_it_or_asks_for_another_name_refuses(own: A
         shake_hands(ssl.create_default_context(cafile=str(own.file)), serving(own.server_file), "other.local")
 
 
-def test_a_stolen_key_cannot_vouch_for_the_rest_of_the_world(own: Authority, tmp_path: Path) -> None:
-    key = serialization.load_pem_private_key(own.key_file.read_bytes(), None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    root = own.certificate()
-    names = [x509.DNSName("bank.example.com"), x509.IPAddress(ipaddress.ip_address("203.0.113.5"))]
-    forged = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "bank")]))
-        .issuer_name(root.subject)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(root.not_valid_before_utc)
-        .not_valid_after(root.not_valid_before_utc + timedelta(days=300))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = tmp_path / "forged.pem"
-    pem.write_bytes(own.key_file.read_bytes() + forged.public_bytes(serialization.Encoding.PEM))
+@pytest.mark.parametrize("names", [["bank.example.com"], ["203.0.113.5"], ["vehicle.local", "bank.example.com"]])
+def test_a_stolen_key_cannot_vouch_for_the_rest_of_the_world(own: Authority, tmp_path: Path, names: list[str]) -> None:
+    forged = forge(own, tmp_path / "forged.pem", *names)
     with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree"):
-        shake_hands(ssl.create_default_context(cafile=str(own.file)), serving(pem), "bank.example.com")
+        shake_hands(ssl.create_default_context(cafile=str(own.file)), serving(forged), names[0])
+
+
+def test_the_authority_is_for_servers_alone(own: Authority) -> None:
+    root = own.certificate().extensions
+    assert list(root.get_extension_for_class(x509.ExtendedKeyUsage).value) == [ExtendedKeyUsageOID.SERVER_AUTH]
+    permitted = root.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or []
+    for kind in (x509.RFC822Name, x509.UniformResourceIdentifier):
+        assert [one.value for one in permitted if isinstance(one, kind)] == ["invalid"]
 
 
 def test_it_is_renewed_in_time_and_keeps_added_names(own: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
