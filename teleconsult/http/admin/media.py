@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from flask import flash, make_response, redirect, render_template, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
@@ -11,6 +13,9 @@ from teleconsult.domain.errors import N_, Unavailable
 from teleconsult.http.admin import administrators, bp
 from teleconsult.http.security import current_node
 from teleconsult.services.media_health import MediaHealth
+from teleconsult.services.node import Node
+from teleconsult.settings import TlsSource
+from teleconsult.tls import troubles_of
 
 LOOK_AGAIN_SECONDS = 3
 """While a test runs the page is loaded again after so many seconds."""
@@ -28,6 +33,7 @@ def media() -> Response:
         "admin/media.html",
         report=report,
         unknown=[_(engine.UNKNOWN_NAME, name=name) for name in report.unknown_names] if report else [],
+        certificate=_certificate_troubles(node),
         problem=_(report.problem, **report.problem_params) if report and report.problem else "",
         is_testing=health.is_testing if health else False,
         ports=f"UDP {ports[0]}–{ports[1]}" if ports else _("UDP, any free port"),
@@ -49,6 +55,20 @@ def test_media() -> Response:
     _health().run_soon()
     flash(_("The media test has begun."), "ok")
     return redirect(url_for("admin.media"))
+
+
+def _certificate_troubles(node: Node) -> list[tuple[str, str]]:
+    """What browsers find wrong with the certificate that this hub was given: without it there is no camera. Each with
+    its level."""
+    given = node.settings.tls_cert
+    if given is None or node.settings.tls_source is not TlsSource.GIVEN:
+        return []
+    with suppress(OSError, ValueError):
+        return [
+            ("danger" if one.is_broken else "warning", f"{_(one.sentence, **one.params)} {_(one.advice)}")
+            for one in troubles_of(given, node.clock())
+        ]
+    return [("danger", _("The certificate in %(path)s cannot be read.", path=given))]
 
 
 def _health() -> MediaHealth:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -13,6 +14,7 @@ from teleconsult.media import AddressResult, Plan
 from teleconsult.media.messages import ProbeResult
 from teleconsult.services.media_health import MediaHealth, MediaReport
 from teleconsult.services.node import Node
+from tests.support.certificates import PublicAuthority
 from tests.support.pages import enter_as
 from tests.support.world import World
 
@@ -59,6 +61,20 @@ def test_page_before_the_first_test_and_without_any_worker(admin: FlaskClient, h
     assert report.problem
     assert not report.well
     assert "没有可检测的地址" in admin.get("/admin/media").text
+
+
+def test_the_page_tells_of_a_certificate_that_ends(hub: Node, tmp_path: Path) -> None:
+    public = PublicAuthority(tmp_path)
+    today = datetime.now(UTC)
+    hub.clock = lambda: today
+    for days, level, words in ((90, "", ""), (10, "warning", "证书将于"), (-0.5, "danger", "证书已于")):
+        given = public.sign("hub.example.org", days=days, from_days=-9)
+        hub.settings = hub.settings.model_copy(update={"tls_cert": given})
+        page = enter_as(create_app(hub).test_client(), hub, World.administrator).get("/admin/media").text
+        assert (f"notice-{level}" in page and words in page) if level else "hub.example.org" not in page
+    given.write_text("no certificate")
+    page = enter_as(create_app(hub).test_client(), hub, World.administrator).get("/admin/media").text
+    assert str(given) in page
 
 
 def test_from_a_vehicle_a_public_address_without_an_answer_is_to_be_mended() -> None:
