@@ -11,12 +11,13 @@ from bumble.att import ATT_Error
 from teleconsult_vitals_bluetooth.cuff import Cuff
 from teleconsult_vitals_bluetooth.frames import Stamp, parse_date_time
 from teleconsult_vitals_bluetooth.interpret import Taken
+from teleconsult_vitals_bluetooth.reader import QUEUE
 from teleconsult_vitals_bluetooth.settings import BluetoothSettings
 from teleconsult_vitals_bluetooth.simulated.threaded import Peripheral, Value, device, stamp
 from teleconsult_vitals_bluetooth.thermometer import Thermometer
 from teleconsult_vitals_bluetooth.unkept import Unkept
 
-from teleconsult.plugin_api import DeviceInfo, DeviceUnavailable, ReadingFlag
+from teleconsult.plugin_api import DeviceInfo, DeviceUnavailable, Limits, ReadingFlag
 from teleconsult.plugin_api.checking import BenchSession
 
 NOW = datetime(2026, 11, 24, 0, 1, 30, tzinfo=UTC)
@@ -404,13 +405,15 @@ def test_a_device_of_another_sort_is_told(radio, start):
     assert "not give such readings" in start(peripheral).ended().sentence.en
 
 
-def test_a_flood_ends_the_connection_with_a_sentence(radio, start):
+@pytest.mark.parametrize("at", [None, datetime(2026, 11, 24, 8, 1)])
+def test_a_flood_ends_the_connection_with_a_sentence_and_nothing_of_it_is_kept(radio, start, at):
     peripheral = Peripheral(radio, 0x1810, {0x2A35: Value(0x2A35, "notify")})
-    bench = start(peripheral)
+    bench = start(peripheral, limits=Limits(readings_per_second=1))
     bench.status("idle")
-    for _ in range(3):
-        peripheral.send(0x2A35, *[frame(at=datetime(2026, 11, 24, 8, 1))] * 500)
+    peripheral.send(0x2A35, *[frame(50 + n, at) for n in range(QUEUE + 20)])
     assert "far more" in bench.ended().sentence.en
+    assert sum(hasattr(value, "components") for value in bench.session.sent.queue) <= 5
+    assert len(bench.session.memory.get("unkept", [])) <= 1, "that which was on its way to the node"
 
 
 @pytest.mark.parametrize("when", ["searching", "connected", "measuring"])

@@ -6,11 +6,13 @@ from decimal import Decimal
 
 import pytest
 import teleconsult_vitals_bluetooth.meter as module
+from bumble.att import ATT_Error
+from teleconsult_vitals_bluetooth import reader, storing
 from teleconsult_vitals_bluetooth.ieee11073 import encode_sfloat
 from teleconsult_vitals_bluetooth.meter import Meter
 from teleconsult_vitals_bluetooth.simulated.threaded import Peripheral, Value, device, stamp
 
-from teleconsult.plugin_api import ReadingFlag
+from teleconsult.plugin_api import Limits, ReadingFlag
 
 NOW = datetime(2026, 11, 24, 0, 1, 30, tzinfo=UTC)
 BASE = datetime(2026, 11, 20, 8, 0)
@@ -42,6 +44,8 @@ class VirtualMeter(Peripheral):
         self.supports = {"01", "03", "06"}
         self.requests = []
         self.stop_after = None
+        self.backwards = False
+        self.busy = 0
         values = {
             0x2A18: Value(0x2A18, "notify"),
             0x2A34: Value(0x2A34, "notify"),
@@ -51,6 +55,9 @@ class VirtualMeter(Peripheral):
         super().__init__(radio, 0x1808, values)
 
     def asked(self, request):
+        if self.busy:
+            self.busy -= 1
+            raise ATT_Error(0xFE)
         self.requests.append(request.hex())
         operator = request[1:2].hex()
         if request[0] != 1:
@@ -65,7 +72,7 @@ class VirtualMeter(Peripheral):
         elif operator == "06":
             numbers = numbers[-1:]
         frames = []
-        for number in numbers[: self.stop_after]:
+        for number in sorted(numbers, reverse=self.backwards)[: self.stop_after]:
             frames.append((0x2A18, self.records[number]))
             if number in self.contexts:
                 frames.append((0x2A34, self.contexts[number]))
@@ -81,7 +88,8 @@ def context(sequence, meal):
 @pytest.fixture
 def start(radio, device_bench):
     def begin(meter, **more):
-        return device_bench(Meter, radio.settings, device=device(meter), clock=lambda: NOW, **more)
+        settings = radio.settings.model_copy(update={"history": more.pop("history", True)})
+        return device_bench(Meter, settings, device=device(meter), clock=lambda: NOW, **more)
 
     return begin
 
@@ -114,19 +122,43 @@ def test_stored_records_are_fetched_exactly_once_across_restarts(radio, start):
     second.command("fetch")
     told(second, "no new stored readings")
     nothing_more(second)
-    assert meter.requests == ["0101", "0103010500", "0103010700", "0106"]
+    assert meter.requests == ["0101", "0103010400", "0103010600"]
 
 
-def test_what_was_stored_before_the_first_connection_can_be_left(radio, device_bench):
+@pytest.mark.parametrize("knows_last", [True, False])
+def test_of_what_was_stored_before_the_first_connection_only_the_newest_is_taken(radio, start, knows_last):
+    """It may be the one that was just measured, for which the meter was brought."""
     meter = VirtualMeter(radio, records={n: record(n) for n in range(5)})
-    settings = radio.settings.model_copy(update={"history": False})
-    bench = device_bench(Meter, settings, device=device(meter), clock=lambda: NOW)
-    told(bench, "no new")
+    meter.supports = {"01", "03", "06"} if knows_last else {"01", "03"}
+    bench = start(meter, history=False)
+    assert numbers(bench, 1) == [4]
+    told(bench, "1 stored")
     meter.records[5] = record(5)
     bench.command("fetch")
     assert numbers(bench, 1) == [5]
     told(bench, "1 stored")
-    assert meter.requests == ["0106", "0103010500"]
+    assert meter.requests == ["0106", *([] if knows_last else ["0101"]), "0103010400"]
+
+
+def test_a_meter_that_was_empty_when_it_was_first_seen_hides_nothing(radio, start):
+    meter = VirtualMeter(radio)
+    bench = start(meter, history=False)
+    told(bench, "no new")
+    bench.cancel()
+    meter.records |= {n: record(n) for n in (1, 2)}
+    assert numbers(start(meter, history=False, memory=bench.session.memory), 2) == [1, 2]
+
+
+def test_what_was_measured_since_the_first_connection_is_taken_also_if_that_broke_off(radio, start):
+    meter = VirtualMeter(radio, records={n: record(n) for n in range(3)})
+    meter.stop_after = 0
+    bench = start(meter, history=False)
+    meter.sent()
+    meter.hang_up()
+    bench.ended()
+    meter.stop_after = None
+    meter.records |= {n: record(n, at=datetime(2026, 11, 24, 8, n)) for n in (3, 4)}
+    assert numbers(start(meter, history=False, memory=bench.session.memory), 2) == [3, 4]
 
 
 def test_a_record_is_not_passed_before_the_node_has_it(radio, start):
@@ -211,7 +243,7 @@ def test_a_transfer_that_breaks_off_goes_on_the_next_time(radio, start):
 
 
 def test_a_transfer_that_stands_still_is_stopped_and_told(radio, start, monkeypatch):
-    monkeypatch.setattr(module, "BETWEEN_RECORDS", 0.2)
+    monkeypatch.setattr(storing, "BETWEEN_RECORDS", 0.2)
     meter = VirtualMeter(radio, records={n: record(n) for n in range(6)})
     meter.stop_after = 2
     bench = start(meter)
@@ -225,6 +257,95 @@ def test_a_malformed_record_is_dropped_and_the_others_come(radio, start):
     bench = start(meter)
     assert "unreadable" in bench.status("failed").sentence.en
     assert numbers(bench, 2) == [0, 2]
+
+
+def bookmark(bench):
+    return bench.session.memory["last_record"]
+
+
+def test_a_measurement_after_a_broken_transfer_hides_no_record(radio, start, monkeypatch):
+    monkeypatch.setattr(storing, "BETWEEN_RECORDS", 0.2)
+    meter = VirtualMeter(radio, records={n: record(n) for n in range(10)})
+    meter.stop_after = 0
+    bench = start(meter, memory={"last_record": 4})
+    told(bench, "could not all be fetched")
+    meter.records[10] = record(10)
+    meter.send(0x2A18, meter.records[10])
+    assert numbers(bench, 1) == [10]
+    told(bench, "Ready")
+    assert bookmark(bench) == 4
+    meter.stop_after = None
+    bench.command("fetch")
+    assert numbers(bench, 6) == [5, 6, 7, 8, 9, 10]
+    told(bench, "stored readings were fetched")
+    assert bookmark(bench) == 10
+
+
+def test_a_meter_that_begins_with_its_newest_record_loses_none_when_it_breaks_off(radio, start):
+    meter = VirtualMeter(radio, records={n: record(n) for n in range(6)})
+    meter.backwards, meter.stop_after = True, 2
+    bench = start(meter, memory={"last_record": 1})
+    meter.sent()
+    meter.hang_up()
+    assert numbers(bench, 2) == [4, 5]
+    bench.ended()
+    assert bookmark(bench) == 1
+    meter.stop_after = None
+    assert numbers(start(meter, memory=bench.session.memory), 4) == [2, 3, 4, 5]
+
+
+def test_a_meter_that_was_reset_and_has_counted_past_the_bookmark_is_read_from_its_beginning(radio, start):
+    meter = VirtualMeter(radio, records={n: record(n) for n in range(4)})
+    bench = start(meter)
+    told(bench, "4 stored")
+    bench.cancel()
+    later = BASE + timedelta(days=3)
+    meter.records = {n: record(n, at=later + timedelta(minutes=n)) for n in range(6)}
+    again = start(meter, memory=bench.session.memory)
+    assert numbers(again, 6) == [0, 1, 2, 3, 4, 5]
+    told(again, "6 stored")
+    assert bookmark(again) == 5
+    again.cancel()
+    told(start(meter, memory=again.session.memory), "no new")
+
+
+def test_a_measurement_that_cannot_be_fetched_later_is_remembered(radio, start):
+    meter = VirtualMeter(radio)
+    meter.all[0x2A52].refuse = 0x80
+    bench = start(meter)
+    told(bench, "does not hand over")
+    bench.session.refuse_readings = True
+    meter.send(0x2A18, record(1))
+    bench.ended()
+    assert numbers(start(meter, memory=bench.session.memory), 1) == [1]
+
+
+def test_a_flood_of_stored_records_is_refused_with_a_sentence(radio, start, monkeypatch):
+    monkeypatch.setattr(module, "MOST_RECORDS", 40)
+    meter = VirtualMeter(radio, records={n: record(n) for n in range(60)})
+    bench = start(meter)
+    assert "none was taken" in bench.ended().sentence.en
+    nothing_more(bench)
+    assert not bench.session.memory.get("unkept")
+    assert "last_record" not in bench.session.memory
+
+
+def test_a_flood_of_measurements_is_cut_off_and_forgotten(radio, start, monkeypatch):
+    monkeypatch.setattr(reader, "QUEUE", 30)
+    meter = VirtualMeter(radio)
+    bench = start(meter, limits=Limits(readings_per_second=1))
+    told(bench, "no new")
+    meter.send(0x2A18, *[record(n) for n in range(1, 60)])
+    assert "far more" in bench.ended().sentence.en
+    assert sum(hasattr(value, "components") for value in bench.session.sent.queue) <= 5
+    assert not bench.session.memory.get("unkept")
+
+
+def test_a_meter_that_is_busy_is_asked_again(radio, start, monkeypatch):
+    monkeypatch.setattr(storing, "BUSY_PAUSE", 0.05)
+    meter = VirtualMeter(radio, records={1: record(1)})
+    meter.busy = 2
+    assert numbers(start(meter), 1) == [1]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,14 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A place in a device's storage: the number of a record, and the time it is of by the device's inner clock."""
+
+    number: int
+    base: str
+
+
+@dataclass(frozen=True)
 class Taken:
     """A reading to hand over. The arguments of `DeviceSession.reading`, and what the device is like after it."""
 
@@ -38,13 +46,15 @@ class Taken:
     raw: bytes = b""
     received_at: datetime | None = field(default=None, compare=False)
     """When its frame came."""
-    record: int | None = field(default=None, compare=False)
-    """The number under which the device still has it; the bookmark moves to it when the node has it too."""
+    again: bool = field(default=False, compare=False)
+    """Whether the device still has it and hands it over again."""
+    mark: Mark | None = field(default=None, compare=False)
+    """Where the bookmark moves when the node has it."""
 
     @property
     def must_be_remembered(self) -> bool:
         """Whether it is lost if the node cannot keep it now: it is no passing value, and the device has it no more."""
-        return not self.continuous and self.record is None
+        return not self.continuous and not self.again
 
     def received(self, at: datetime) -> Taken:
         """The same, of a frame that came at `at`: that is its time if the device has no clock at all.

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import Enum
-from itertools import takewhile
 from typing import ClassVar
 
 from teleconsult.plugin_api import Command, DeviceInfo, DeviceState, ReadingFlag, Text
 from teleconsult_vitals_bluetooth import racp, texts, uuids
+from teleconsult_vitals_bluetooth.clock import CLOSE
 from teleconsult_vitals_bluetooth.glucose import (
     Glucose,
     GlucoseContext,
@@ -23,13 +24,12 @@ from teleconsult_vitals_bluetooth.glucose import (
     parse_glucose_context,
 )
 from teleconsult_vitals_bluetooth.ieee11073 import Special
-from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken, failed, number
-from teleconsult_vitals_bluetooth.link import Reply
-from teleconsult_vitals_bluetooth.reader import BluetoothReader
+from teleconsult_vitals_bluetooth.interpret import Mark, Notice, Outcome, Taken, failed, number
 from teleconsult_vitals_bluetooth.settings import BluetoothSettings
+from teleconsult_vitals_bluetooth.storing import StoringReader
 
-BETWEEN_RECORDS = 30.0
-"""Seconds after which a transfer counts as broken off: the profile's own limit."""
+MOST_RECORDS = 1000
+"""Records of one transfer. No meter stores more, and nobody could place them."""
 FOR_CONTEXT = 2.0
 """Seconds that a new measurement waits for its context."""
 
@@ -65,14 +65,19 @@ class Record:
 
 
 class Phase(Enum):
-    """What was asked of the record access control point, and is not answered yet."""
+    """What the last request was for."""
 
-    NOTHING = 0
     SINCE = 1
     """Records from the bookmark on."""
     NEWEST = 2
-    """The newest record, to see whether the meter began to count anew, or to begin behind it."""
+    """The newest record, to see whether the meter began to count anew."""
     ALL = 3
+    ANEW = 4
+    """All records of a meter that began to count anew."""
+    FIRST = 5
+    """The newest record alone: what an unknown meter stored before that is left to it."""
+    FIRST_OF_ALL = 6
+    """The same, and what came since it was first seen: it cannot be asked for the newest, or broke that off."""
 
 
 def refusal(value: Glucose) -> Notice | None:
@@ -85,8 +90,12 @@ def refusal(value: Glucose) -> Notice | None:
     return failed(value.value) if isinstance(value.value, Special) else None
 
 
-class Meter(BluetoothReader):
-    """One glucose meter."""
+class Meter(StoringReader):
+    """One glucose meter.
+
+    The bookmark (`last_record`, with that record's time in `last_base`) moves past a record only if none before it can
+    be missing: after a whole transfer, or by one. A record that is handed over twice has the same id both times.
+    """
 
     services = (uuids.GLUCOSE_SERVICE,)
     kinds = ("glucose",)
@@ -96,15 +105,19 @@ class Meter(BluetoothReader):
 
     def __init__(self, device: DeviceInfo, settings: BluetoothSettings | None = None) -> None:
         super().__init__(device, settings)
-        self._phase = Phase.NOTHING
+        self._phase = Phase.SINCE
         self._records: dict[int, Record] = {}
-        self._handed_out = -1
+        self._owed = True
+        """Whether the meter may have records that were not fetched."""
+        self._hands_over = True
+        """Whether what was not kept now can be fetched later."""
+        self._passed: Mark | None = None
+        """The last record that was handed out, to which the bookmark moves once all of them are kept."""
         self._next: tuple[Phase, bytes] | None = None
-        self._broken_off = False
 
     @property
     def bookmark(self) -> int:
-        """Number of the last record that the node has; -1 before the first."""
+        """Number of the last record before which nothing is missing; -1 before the first."""
         return int(self.session.memory.get("last_record", -1))
 
     async def begin(self) -> None:
@@ -113,124 +126,147 @@ class Meter(BluetoothReader):
 
     async def command(self, command: Command) -> None:
         """Fetch again when a person asks for it."""
-        if command is Command.FETCH and self._phase is Phase.NOTHING:
+        if command is Command.FETCH and self.asked is None:
             await self._fetch()
 
     async def _fetch(self) -> None:
-        if self.bookmark < 0 and not self.settings.history:
-            await self._ask(Phase.NEWEST, racp.report_last())
+        memory = self.session.memory
+        if "last_record" not in memory and not self.settings.history:
+            if "seen_at" in memory:
+                await self._ask(Phase.FIRST_OF_ALL, racp.report_all())
+            else:
+                await self.session.remember(seen_at=self.session.now().isoformat())
+                await self._ask(Phase.FIRST, racp.report_last())
         elif self.bookmark < 0:
             await self._ask(Phase.ALL, racp.report_all())
-        else:
-            await self._ask(Phase.SINCE, racp.report_from(min(self.bookmark + 1, 0xFFFF)))
+        else:  # the last known record comes once more, and shows whether the meter was reset since
+            await self._ask(Phase.SINCE, racp.report_from(min(self.bookmark, 0xFFFF)))
 
     async def _ask(self, phase: Phase, request: bytes) -> None:
-        await self.say(DeviceState.CONNECTED, texts.FETCHING)
-        if await self.link.write(uuids.RECORD_ACCESS, request) is Reply.DONE:
-            self._phase = phase
-        else:
-            self._phase = Phase.NOTHING
-            await self.say(DeviceState.IDLE, texts.FETCH_REFUSED)
+        self._phase, self._owed = phase, True
+        self._hands_over = await self.ask(request)
 
     def take(self, uuid: str, data: bytes) -> Iterator[Outcome]:
         """A record, its context, or the end of a transfer."""
         if uuid == uuids.GLUCOSE_MEASUREMENT:
             value = parse_glucose(data)
             self._records[value.sequence] = Record(value, data)
+            if self.asked is not None and len(self._records) > MOST_RECORDS:
+                self._records.clear()
+                self.cut_off(texts.TOO_MANY_STORED)
+                return
         elif uuid == uuids.GLUCOSE_CONTEXT:
             context = parse_glucose_context(data)
             if record := self._records.get(context.sequence):
                 self._records[context.sequence] = replace(record, context=context, raw=record.raw + data)
-        else:
-            yield from self._answered(racp.parse_answer(data))
-        if self._phase is Phase.NOTHING:
-            yield from self._hand_out([record for record in self._records.values() if record.whole])
+        elif (answer := self.answered(data)) is not None:
+            yield from self._end(answer)
+        if self.asked is None and self._next is None:
+            whole = [record for record in self._records.values() if record.whole]
+            yield from self._hand_out(whole, complete=not self._owed)
 
-    def pause(self) -> float | None:
-        """A transfer or a context may be waited for."""
-        if self._phase is not Phase.NOTHING:
-            return BETWEEN_RECORDS
+    def idle_pause(self) -> float | None:
+        """A context may be waited for."""
         return FOR_CONTEXT if self._records else None
 
-    def paused(self) -> Iterator[Outcome]:
-        """What was waited for does not come."""
-        if self._phase is Phase.NOTHING:
-            yield from self._hand_out(self._records.values())
-            return
-        yield from self._hand_out(self._whole())
-        self._phase, self._broken_off = Phase.NOTHING, True
+    def idle_paused(self) -> Iterator[Outcome]:
+        """It does not come."""
+        yield from self._hand_out(self._records.values(), complete=not self._owed)
+
+    def broken_off(self) -> Iterator[Outcome]:
+        """What came whole of a transfer is handed over; the bookmark stays where a record may be missing."""
+        records = [record for record in self._records.values() if record.whole]
         self._records.clear()
-        yield Notice(DeviceState.FAILED, texts.FETCH_FAILED)
+        if self._phase is not Phase.FIRST_OF_ALL and not self._counts_anew(records):
+            yield from self._hand_out(
+                (each for each in records if each.measurement.sequence > self.bookmark), complete=not self._owed
+            )
 
     async def after(self) -> None:
         """Move the bookmark past what is no reading, and ask what follows from the last answer."""
-        if self._handed_out >= 0:
-            if self._handed_out != self.bookmark:
-                await self.session.remember(last_record=self._handed_out)
-            self._handed_out = -1
-        if self._broken_off:
-            self._broken_off = False
-            await self.link.write(uuids.RECORD_ACCESS, racp.abort())
+        passed, self._passed = self._passed, None
+        if passed is not None:
+            await self._move(passed)
         following, self._next = self._next, None
+        await super().after()
         if following:
             await self._ask(*following)
 
     async def gone(self) -> None:
         """Save what came whole before the meter went; the rest is fetched the next time."""
-        await self._deliver(list(self._hand_out(self._whole())))
+        await self._deliver(list(self.broken_off()))
 
     async def kept(self, taken: Taken) -> None:
         """Move the bookmark."""
-        if taken.record is not None:
-            await self.session.remember(last_record=taken.record)
+        if taken.mark is not None:
+            await self._move(taken.mark)
 
-    def _whole(self) -> list[Record]:
-        """The first records, as far as nothing more is to come for them."""
-        if self._phase is Phase.NEWEST or (self._phase is Phase.ALL and self.bookmark >= 0):
-            return []
-        records = [self._records[number] for number in sorted(self._records)]
-        return list(takewhile(lambda record: record.whole, records))
+    async def _move(self, mark: Mark) -> None:
+        if mark.number != self.bookmark or mark.base != self.session.memory.get("last_base"):
+            await self.session.remember(last_record=mark.number, last_base=mark.base)
 
-    def _answered(self, answer: racp.Answer) -> Iterator[Outcome]:
-        if answer.request != racp.REPORT or self._phase is Phase.NOTHING:
-            return
-        phase, self._phase = self._phase, Phase.NOTHING
+    def _counts_anew(self, records: Iterable[Record]) -> bool:
+        """Whether the meter began to count again: the record of the bookmark's number is another one than it was."""
+        base = self.session.memory.get("last_base")
+        same = next((each for each in records if each.measurement.sequence == self.bookmark), None)
+        return base is not None and same is not None and str(same.measurement.base) != base
+
+    def _end(self, answer: racp.Answer) -> Iterator[Outcome]:
         numbers = sorted(self._records)
-        if answer.unsupported and phase is Phase.SINCE:
+        done = answer.outcome in (racp.Outcome.SUCCESS, racp.Outcome.NO_RECORDS)
+        if self._phase is Phase.SINCE and answer.unsupported:
             self._next = Phase.ALL, racp.report_all()
-        elif answer.outcome is racp.Outcome.NO_RECORDS and phase is Phase.SINCE:
+        elif self._phase is Phase.SINCE and answer.outcome is racp.Outcome.NO_RECORDS:
             self._next = Phase.NEWEST, racp.report_last()
-        elif phase is Phase.NEWEST and numbers and numbers[-1] < self.bookmark:
-            self._records.clear()
-            self._next = Phase.ALL, racp.report_all()
-        elif phase is Phase.NEWEST:
-            if self.bookmark < 0 and numbers:
-                self._handed_out = numbers[-1]
-            self._records.clear()
+        elif (self._phase is Phase.SINCE and self._counts_anew(self._records.values())) or (
+            self._phase is Phase.NEWEST
+            and numbers
+            and (numbers[-1] < self.bookmark or self._counts_anew(self._records.values()))
+        ):
+            self._next = Phase.ANEW, racp.report_all()
+        elif self._phase is Phase.FIRST and answer.unsupported:
+            self._next = Phase.FIRST_OF_ALL, racp.report_all()
+        elif self._phase in (Phase.FIRST, Phase.FIRST_OF_ALL) and done and not numbers:
+            self._owed, self._passed = False, Mark(-1, "")  # empty: all that it stores from now on is wanted
             yield Notice(DeviceState.IDLE, texts.NOTHING_STORED)
         else:
-            yield from self._fetched_all(answer)
+            yield from self._fetched(answer, done)
 
-    def _fetched_all(self, answer: racp.Answer) -> Iterator[Outcome]:
-        numbers = sorted(self._records)
-        if numbers and numbers[-1] > self.bookmark:
+    def _fetched(self, answer: racp.Answer, done: bool) -> Iterator[Outcome]:
+        records, self._records = self._records, {}
+        self._hands_over = not answer.unsupported
+        if self._phase is Phase.FIRST_OF_ALL:
+            records = {n: each for n, each in records.items() if n == max(records) or self._since_seen(each)}
+        elif self._phase is not Phase.ANEW and not self._counts_anew(records.values()) and records:
             # Some meters answer with everything. (If the newest is older than the bookmark, the meter counts anew.)
-            self._records = {n: record for n, record in self._records.items() if n > self.bookmark}
-        elif numbers and numbers[-1] == self.bookmark:
-            self._records.clear()
-        outcomes = list(self._hand_out(self._records.values()))
+            newest = max(records)
+            records = {n: each for n, each in records.items() if n > self.bookmark or newest < self.bookmark}
+        self._owed = self._owed and not done
+        outcomes = list(self._hand_out(records.values(), complete=done))
         yield from outcomes
-        if answer.outcome not in (racp.Outcome.SUCCESS, racp.Outcome.NO_RECORDS):
+        if not done:
             yield Notice(*_NOT_FETCHED[answer.unsupported])
         elif not outcomes or isinstance(outcomes[-1], Taken):  # else the newest record's sentence must stay to be read
             count = sum(isinstance(outcome, Taken) for outcome in outcomes)
             yield Notice(DeviceState.IDLE, texts.fetched(count) if count else texts.NOTHING_STORED)
 
-    def _hand_out(self, records: Iterable[Record]) -> Iterator[Outcome]:
+    def _since_seen(self, record: Record) -> bool:
+        """Whether it was measured since the meter was first connected."""
+        at, _ = self.clock.taken(record.measurement.moment(), self.session.now())
+        return at is not None and at >= datetime.fromisoformat(self.session.memory["seen_at"]) - CLOSE
+
+    def _hand_out(self, records: Iterable[Record], *, complete: bool) -> Iterator[Outcome]:
+        """Records as readings. `complete`: no record before them can be missing."""
+        reached = self.bookmark
         for record in sorted(records, key=lambda record: record.measurement.sequence):
-            self._handed_out = record.measurement.sequence
-            del self._records[self._handed_out]
-            yield self._reading(record)
+            number = record.measurement.sequence
+            self._records.pop(number, None)
+            mark = None
+            if complete or number == reached + 1:
+                reached, mark = number, Mark(number, str(record.measurement.base))
+                self._passed = mark
+            outcome = self._reading(record)
+            yield replace(outcome, mark=mark, again=self._hands_over) if isinstance(outcome, Taken) else outcome
 
     def _reading(self, record: Record) -> Outcome:
         value = record.measurement
@@ -255,5 +291,4 @@ class Meter(BluetoothReader):
             sequence=f"{value.sequence}@{value.base}",
             flags=(*flags, *clock_flags),
             raw=record.raw,
-            record=value.sequence,
         )

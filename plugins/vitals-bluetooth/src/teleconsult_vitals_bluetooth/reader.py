@@ -42,8 +42,8 @@ from teleconsult_vitals_bluetooth.unkept import Unkept
 
 log = logging.getLogger(__name__)
 
-QUEUE = 1000
-"""So many frames may wait. More is no device that measures."""
+QUEUE = 500
+"""So many frames may wait. A cuff that stored two hundred sends them all at once; more is no device that measures."""
 STREAM_PAUSE = 0.5
 """Seconds between two values of a stream that are handed over; those between are passed over."""
 NEARLY_EMPTY = 15
@@ -88,7 +88,7 @@ class BluetoothReader(DeviceReader):
         self._awake = asyncio.Event()
         self._newest: dict[str, bytes] = {}
         self._streamed_at: dict[str, float] = {}
-        self._flooded = False
+        self._cut_off: Text | None = None
         self._malformed = 0
         self._said: tuple[DeviceState, Text] | None = None
         self._took_any = False
@@ -235,11 +235,17 @@ class BluetoothReader(DeviceReader):
         if uuid in self.streams:
             self._heard_newest(uuid, data)
             return
-        if len(self._queue) < QUEUE and not self._flooded:
+        if self._cut_off is None:
             self._queue.append(Frame(uuid, data, self.session.now()))
-        else:
-            self._flooded = True
+        if len(self._queue) > QUEUE:
+            self.cut_off(texts.FLOODED)
         self._awake.set()
+
+    def cut_off(self, sentence: Text) -> None:
+        """End the connection to a device that sends what it cannot mean. What waits of it is nobody's reading."""
+        self._cut_off = sentence
+        self._queue.clear()
+        self._newest.clear()
 
     def _heard_newest(self, uuid: str, data: bytes) -> None:
         if uuid not in self._newest:
@@ -252,7 +258,7 @@ class BluetoothReader(DeviceReader):
         command = asyncio.create_task(self.session.next_command())
         command.add_done_callback(lambda _: self._awake.set())
         try:
-            while not self._flooded:
+            while self._cut_off is None:
                 heed_cancellation()
                 self._awake.clear()
                 if self._queue:
@@ -280,8 +286,8 @@ class BluetoothReader(DeviceReader):
             await self.after()
 
     def _farewell(self) -> Text:
-        if self._flooded:
-            return texts.FLOODED
+        if self._cut_off is not None:
+            return self._cut_off
         if self._said and self._said[0] is DeviceState.MEASURING and not self._streaming:
             return texts.LOST_MEASURING
         return texts.ASLEEP if self._took_any else texts.LOST
@@ -289,7 +295,7 @@ class BluetoothReader(DeviceReader):
     async def _handle(self) -> None:
         if self._queue[0].uuid in self.listens:
             await self._timekeeper.check()  # it stays in the queue meanwhile, where a cancellation does not lose it
-            if self._flooded:
+            if self._cut_off is not None:
                 return
         frame = self._queue.popleft()
         frame = replace(frame, data=self._newest.pop(frame.uuid, frame.data))

@@ -44,12 +44,11 @@ class BluetoothSettings(BaseModel):
         description="How old a reading may say it is if the device's clock cannot be checked, in days. "
         "无法核对设备时钟时，测量时间最多可早多少天。",
     )
-
     history: bool = Field(
-        default=True,
+        default=False,
         title="Older records 历史记录",
-        description="Take also what a glucose meter stored before it was first connected. "
-        "血糖仪首次连接时，同时读取此前存储的记录。",
+        description="Take also what a glucose meter stored before it was first connected, and not its newest record "
+        "alone: hundreds may wait in the tray then. 血糖仪首次连接时读取此前全部存储记录；不勾选则只读取最新一条。",
     )
 
     @field_validator("timezone")

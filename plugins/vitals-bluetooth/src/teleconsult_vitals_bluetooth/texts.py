@@ -77,6 +77,10 @@ FETCHING = Text(en="Fetching stored readings.", zh="正在读取存储的记录�
 FETCH_FAILED = Text(
     en="The stored readings could not all be fetched. Press Fetch again.", zh="存储记录未能全部读取，请再次点击读取。"
 )
+TOO_MANY_STORED = Text(
+    en="The meter offers more stored readings than it can mean, and none was taken. Type the result in by hand.",
+    zh="血糖仪传来的存储记录异常过多，均未接收，请手工录入本次结果。",
+)
 FETCH_REFUSED = Text(en="The device does not hand over its stored readings.", zh="该设备不支持读取存储记录。")
 STRIP = Text(
     en="The test strip was not accepted. Take a new strip of the right sort and measure again.",
