@@ -109,9 +109,10 @@ async def _read_device(plugin: LoadedPlugin, reader: str, session: NodeSession, 
     """Run the reader for ever, anew whenever its device was lost. Raises what is a fault."""
     pauses = Backoff(first, limit)
     make = plugin.readers[reader].reader
+    sentence: Text | None = None
     while True:
         session.kept_any = False
-        await session.status(DeviceState.SEARCHING)
+        await session.status(DeviceState.SEARCHING, sentence)  # why it was lost stays to be read
         session.forget_commands()
         try:
             await _run(make(session.device, plugin.settings), session)

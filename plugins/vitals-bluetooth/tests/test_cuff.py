@@ -213,6 +213,13 @@ def test_battery_and_what_it_is(radio, start):
     low = bench.status("idle")
     assert low.battery == 7
     assert "电池" in low.sentence.zh
+    peripheral.send(0x2A35, b"\x00" + bytes.fromhex(NAN * 3), frame())
+    bench.status("failed")
+    still = bench.status("idle").sentence
+    assert "电池" in still.zh
+    assert "Ready" in still.en
+    peripheral.send(0x2A19, b"\x5a")
+    assert bench.status("idle").sentence.en.startswith("Ready")
 
 
 def test_a_bond_is_made_when_the_device_asks_for_it_and_lasts(radio, start):

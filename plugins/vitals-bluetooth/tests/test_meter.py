@@ -257,6 +257,7 @@ def test_a_malformed_record_is_dropped_and_the_others_come(radio, start):
     bench = start(meter)
     assert "unreadable" in bench.status("failed").sentence.en
     assert numbers(bench, 2) == [0, 2]
+    told(bench, "2 stored readings were fetched; 1 could not be read")
 
 
 def bookmark(bench):
@@ -363,6 +364,53 @@ def test_what_is_no_result_is_a_sentence_and_is_passed_by(radio, start, status, 
     assert numbers(bench, 1) == [4]
     bench.cancel()
     told(start(meter, memory=bench.session.memory), "no new")
+
+
+ABOVE, BELOW = 1 << 5, 1 << 6
+
+
+@pytest.mark.parametrize(("status", "words"), [(ABOVE, "above what"), (BELOW, "below what")])
+def test_a_result_beyond_what_the_meter_measures_stays_on_its_card_until_there_is_a_reading(
+    radio, start, status, words
+):
+    meter = VirtualMeter(radio, records={1: record(1)})
+    bench = start(meter)
+    told(bench, "1 stored")
+    meter.records[2] = record(2, None, status=status, at=datetime(2026, 11, 24, 8, 1))
+    meter.send(0x2A18, meter.records[2])
+    sentence = bench.status("failed").sentence
+    assert words in sentence.en
+    assert sentence.zh.startswith("2026-11-24 08:01：")
+    bench.command("fetch")
+    told(bench, "Fetching")
+    assert bench.status().sentence == sentence, "and not: no new stored readings"
+    meter.hang_up()
+    assert bench.ended().sentence == sentence
+    again = start(meter, memory=bench.session.memory)
+    assert again.status("failed").sentence == sentence
+    meter.send(0x2A18, record(3))
+    assert numbers(again, 1) == [3]
+    assert again.status("idle").sentence.en.startswith("Ready")
+    assert not again.session.memory["standing"]
+
+
+def test_a_high_result_among_stored_ones_is_said_last(radio, start):
+    meter = VirtualMeter(
+        radio, records={1: record(1, None, status=ABOVE, at=datetime(2026, 11, 24, 7, 50)), 2: record(2)}
+    )
+    bench = start(meter)
+    assert numbers(bench, 1) == [2]
+    assert "above what" in bench.status("failed").sentence.en
+    bench.cancel()
+    assert "above what" in start(meter, memory=bench.session.memory).status("failed").sentence.en
+
+
+def test_an_old_one_beyond_what_can_be_measured_does_not_stay(radio, start):
+    meter = VirtualMeter(radio, records={1: record(1, None, status=ABOVE)})
+    bench = start(meter)
+    assert "2026-11-20 09:00: The result is above" in bench.status("failed").sentence.en
+    bench.command("fetch")
+    told(bench, "no new")
 
 
 def test_what_is_no_result_is_told_once(radio, start):

@@ -23,6 +23,8 @@ class Notice:
 
     state: DeviceState
     sentence: Text
+    stays: bool = False
+    """Whether it is as good as a reading: it stands on the device's card until there is one."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,12 @@ def number(value: Number) -> Decimal | None:
 def failed(value: Number, sentence: Text = texts.NO_NUMBER) -> Notice:
     """What to say for a measurement whose number is a special value."""
     if value is Special.POSITIVE_INFINITY:
-        sentence = texts.ABOVE
-    elif value is Special.NEGATIVE_INFINITY:
-        sentence = texts.BELOW
+        return out_of_range(texts.ABOVE)
+    if value is Special.NEGATIVE_INFINITY:
+        return out_of_range(texts.BELOW)
     return Notice(DeviceState.FAILED, sentence)
+
+
+def out_of_range(sentence: Text) -> Notice:
+    """What to say for a result that is beyond what the device can measure: a grave one, and no number."""
+    return Notice(DeviceState.FAILED, sentence, stays=True)

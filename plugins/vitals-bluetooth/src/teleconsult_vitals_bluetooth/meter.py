@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import ClassVar
 
@@ -24,20 +24,19 @@ from teleconsult_vitals_bluetooth.glucose import (
     parse_glucose_context,
 )
 from teleconsult_vitals_bluetooth.ieee11073 import Special
-from teleconsult_vitals_bluetooth.interpret import Mark, Notice, Outcome, Taken, failed, number
+from teleconsult_vitals_bluetooth.interpret import Mark, Notice, Outcome, Taken, failed, number, out_of_range
 from teleconsult_vitals_bluetooth.settings import BluetoothSettings
 from teleconsult_vitals_bluetooth.storing import StoringReader
 
 MOST_RECORDS = 1000
 """Records of one transfer. No meter stores more, and nobody could place them."""
+STANDS_STILL = timedelta(hours=12)
 FOR_CONTEXT = 2.0
 """Seconds that a new measurement waits for its context."""
 
 _STRIP = MeterStatus.STRIP_INSERTION | MeterStatus.STRIP_TYPE | MeterStatus.STRIP_PULLED
 _FAULT = MeterStatus.SENSOR_MALFUNCTION | MeterStatus.DEVICE_FAULT
 _REASONS = (
-    (MeterStatus.ABOVE_RANGE, texts.ABOVE),
-    (MeterStatus.BELOW_RANGE, texts.BELOW),
     (MeterStatus.SAMPLE_TOO_SMALL, texts.MORE_BLOOD),
     (_STRIP, texts.STRIP),
     (MeterStatus.TOO_HOT | MeterStatus.TOO_COLD, texts.TOO_HOT_OR_COLD),
@@ -82,6 +81,10 @@ class Phase(Enum):
 
 def refusal(value: Glucose) -> Notice | None:
     """Why this is no reading; None if it is one."""
+    if value.status & MeterStatus.ABOVE_RANGE:
+        return out_of_range(texts.ABOVE)
+    if value.status & MeterStatus.BELOW_RANGE:
+        return out_of_range(texts.BELOW)
     for bits, sentence in _REASONS:
         if value.status & bits:
             return Notice(DeviceState.FAILED, sentence)
@@ -243,12 +246,13 @@ class Meter(StoringReader):
             records = {n: each for n, each in records.items() if n > self.bookmark or newest < self.bookmark}
         self._owed = self._owed and not done
         outcomes = list(self._hand_out(records.values(), complete=done))
+        outcomes.sort(key=lambda outcome: isinstance(outcome, Notice) and outcome.stays)
         yield from outcomes
         if not done:
             yield Notice(*_NOT_FETCHED[answer.unsupported])
         elif not outcomes or isinstance(outcomes[-1], Taken):  # else the newest record's sentence must stay to be read
             count = sum(isinstance(outcome, Taken) for outcome in outcomes)
-            yield Notice(DeviceState.IDLE, texts.fetched(count) if count else texts.NOTHING_STORED)
+            yield self.fetched(count)
 
     def _since_seen(self, record: Record) -> bool:
         """Whether it was measured since the meter was first connected."""
@@ -268,10 +272,18 @@ class Meter(StoringReader):
             outcome = self._reading(record)
             yield replace(outcome, mark=mark, again=self._hands_over) if isinstance(outcome, Taken) else outcome
 
+    def _of_its_time(self, notice: Notice, value: Glucose) -> Notice:
+        """A result beyond what can be measured may be a stored one: it says of when, and stands if it is of today."""
+        at, _ = self.clock.taken(value.moment(), self.session.now())
+        if not notice.stays or at is None:
+            return notice
+        sentence = texts.of_time(notice.sentence, f"{at.astimezone(self.settings.zone):%Y-%m-%d %H:%M}")
+        return replace(notice, sentence=sentence, stays=self.session.now() - at < STANDS_STILL)
+
     def _reading(self, record: Record) -> Outcome:
         value = record.measurement
         if (why := refusal(value)) is not None:
-            return why
+            return self._of_its_time(why, value)
         assert value.value is not None
         concentration = number(value.value)
         assert concentration is not None

@@ -180,7 +180,7 @@ class Oximeter(StoringReader):
     def _end(self, answer: racp.Answer) -> Outcome:
         if answer.outcome not in (racp.Outcome.SUCCESS, racp.Outcome.NO_RECORDS):
             return Notice(DeviceState.FAILED, texts.FETCH_FAILED)
-        return Notice(DeviceState.IDLE, texts.fetched(self._fetched) if self._fetched else texts.NOTHING_STORED)
+        return self.fetched(self._fetched)
 
 
 def given(value: Oximetry) -> dict[str, tuple[Decimal, str]]:

@@ -37,6 +37,7 @@ from teleconsult_vitals_bluetooth.frames import (
 from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken
 from teleconsult_vitals_bluetooth.link import Link, Radio, heed_cancellation
 from teleconsult_vitals_bluetooth.settings import BluetoothSettings
+from teleconsult_vitals_bluetooth.standing import Standing
 from teleconsult_vitals_bluetooth.timekeeping import Timekeeper
 from teleconsult_vitals_bluetooth.unkept import Unkept
 
@@ -78,6 +79,7 @@ class BluetoothReader(DeviceReader):
     link: Link
     unkept: Unkept
     dating: Dating
+    standing: Standing
     _arrived: datetime
     """When the frame came that is being taken."""
     _timekeeper: Timekeeper
@@ -89,9 +91,11 @@ class BluetoothReader(DeviceReader):
         self._newest: dict[str, bytes] = {}
         self._streamed_at: dict[str, float] = {}
         self._cut_off: Text | None = None
-        self._malformed = 0
+        self.malformed = 0
+        """How many frames of this connection were none."""
         self._said: tuple[DeviceState, Text] | None = None
         self._took_any = False
+        self._battery_low = False
         self._streaming = False
 
     # What a reader of one sort of device adds
@@ -159,6 +163,7 @@ class BluetoothReader(DeviceReader):
         """Reach the device and read it until it is gone or this is cancelled. Raises DeviceUnavailable."""
         self.session = session
         self.unkept = Unkept(session)
+        self.standing = Standing(session)
         self.dating = Dating(session.memory.get("undated"))
         address = self.device.address or self.device.device_id.removeprefix("ble-")
         try:
@@ -177,6 +182,8 @@ class BluetoothReader(DeviceReader):
 
     async def say(self, state: DeviceState, sentence: Text, *, again: bool = False) -> None:
         """Say how the device is, unless that was the last thing said (`again`: also then)."""
+        if state is DeviceState.IDLE and self.standing.sentence is not None:
+            state, sentence, again = DeviceState.FAILED, self.standing.sentence, False
         if again or (state, sentence) != self._said:
             self._said = (state, sentence)
             await self.session.status(state, sentence)
@@ -195,7 +202,7 @@ class BluetoothReader(DeviceReader):
         await self._timekeeper.set()
         for uuid in (*self.streams, *self.listens):
             await link.subscribe(uuid, lambda data, uuid=uuid: self._heard(uuid, data))  # type: ignore[misc]
-        await self.say(DeviceState.IDLE, self.ready)
+        await self.say(DeviceState.IDLE, self._ready())
         await self.begin()
 
     async def _introduce(self) -> Text:
@@ -225,9 +232,16 @@ class BluetoothReader(DeviceReader):
             if level is None:
                 return
             state, sentence = self._said or (DeviceState.CONNECTED, texts.CONNECTED)
-            if level <= NEARLY_EMPTY:
+            is_ready = sentence == self._ready()
+            self._battery_low = level <= NEARLY_EMPTY
+            if is_ready:
+                self._said = state, self._ready()
+            elif self._battery_low:
                 sentence = texts.LOW_BATTERY
-            await self.session.status(state, sentence, battery=level)
+            await self.session.status(state, self._ready() if is_ready else sentence, battery=level)
+
+    def _ready(self) -> Text:
+        return texts.low_battery(self.ready) if self._battery_low else self.ready
 
     # Frames
 
@@ -290,6 +304,8 @@ class BluetoothReader(DeviceReader):
             return self._cut_off
         if self._said and self._said[0] is DeviceState.MEASURING and not self._streaming:
             return texts.LOST_MEASURING
+        if self.standing.sentence is not None:
+            return self.standing.sentence
         return texts.ASLEEP if self._took_any else texts.LOST
 
     async def _handle(self) -> None:
@@ -312,10 +328,10 @@ class BluetoothReader(DeviceReader):
         try:
             outcomes = list(self.take(frame.uuid, frame.data))
         except MalformedFrame as error:
-            self._malformed += 1
+            self.malformed += 1
             shown = frame.data[:64].hex()
             log.warning("%s: malformed frame %s of %s: %s", self.device.device_id, shown, frame.uuid, error)
-            return [Notice(DeviceState.FAILED, texts.malformed(self._malformed))]
+            return [Notice(DeviceState.FAILED, texts.malformed(self.malformed))]
         return [each.received(frame.at) if isinstance(each, Taken) else each for each in outcomes]
 
     async def _deliver(self, outcomes: list[Outcome], *, insist: bool = True) -> None:
@@ -323,6 +339,10 @@ class BluetoothReader(DeviceReader):
         self.unkept.readings += [each for each in outcomes if isinstance(each, Taken) and each.must_be_remembered]
         for outcome in outcomes:
             if isinstance(outcome, Notice):
+                if outcome.stays:
+                    await self.standing.put(outcome.sentence)
+                elif outcome.state is DeviceState.MEASURING:
+                    await self.standing.take_away()
                 await self.say(outcome.state, outcome.sentence, again=insist and outcome.state is DeviceState.FAILED)
             elif isinstance(outcome, Taken) and outcome.continuous:
                 await self._stream(outcome)
@@ -332,7 +352,8 @@ class BluetoothReader(DeviceReader):
                     self.unkept.readings.remove(outcome)
                 self._took_any = True
                 await self.kept(outcome)
-                await self.say(DeviceState.IDLE, self.ready)
+                await self.standing.take_away()
+                await self.say(DeviceState.IDLE, self._ready())
 
     async def _stream(self, taken: Taken) -> None:
         now = asyncio.get_running_loop().time()
@@ -340,6 +361,7 @@ class BluetoothReader(DeviceReader):
             return
         self._streamed_at[taken.kind] = now
         self._streaming = True
+        await self.standing.take_away()
         await self._hand_over(taken)
         await self.say(DeviceState.MEASURING, self.measuring)
 

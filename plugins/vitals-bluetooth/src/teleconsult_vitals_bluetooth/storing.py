@@ -30,6 +30,7 @@ class StoringReader(BluetoothReader):
     _due = False
     _refused = 0
     _abort = False
+    _malformed_before = 0
 
     # What a reader of one sort of device adds
 
@@ -50,6 +51,7 @@ class StoringReader(BluetoothReader):
     async def ask(self, request: bytes) -> bool:
         """Ask, and say so. False if the device refuses, which is said too."""
         await self.say(DeviceState.CONNECTED, texts.FETCHING)
+        self._malformed_before = self.malformed
         reply = await self.link.write(uuids.RECORD_ACCESS, request)
         self._due, self._again = False, reply is Reply.BUSY and self._refused < BUSY_TRIES
         self._refused = self._refused + 1 if self._again else 0
@@ -68,6 +70,12 @@ class StoringReader(BluetoothReader):
             return None
         self.asked = None
         return answer
+
+    def fetched(self, count: int) -> Notice:
+        """What to say when a transfer has ended that brought so many readings."""
+        if unreadable := self.malformed - self._malformed_before:
+            return Notice(DeviceState.FAILED, texts.partly_fetched(count, unreadable))
+        return Notice(DeviceState.IDLE, texts.fetched(count) if count else texts.NOTHING_STORED)
 
     def pause(self) -> float | None:
         """An answer may be waited for."""

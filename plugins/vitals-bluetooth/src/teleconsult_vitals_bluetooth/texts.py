@@ -144,6 +144,24 @@ def temperature_now(temperature: str) -> Text:
     return Text(en=f"Measuring: {temperature}", zh=f"正在测量：{temperature}")
 
 
+def low_battery(ready: Text) -> Text:
+    """Ready, and the battery is to be changed."""
+    return Text(en=f"{LOW_BATTERY.en} {ready.en}", zh=f"{LOW_BATTERY.zh}{ready.zh}")
+
+
+def of_time(sentence: Text, at: str) -> Text:
+    """What a sentence is about, by its time."""
+    return Text(en=f"{at}: {sentence.en}", zh=f"{at}：{sentence.zh}")
+
+
+def partly_fetched(count: int, unreadable: int) -> Text:
+    """So many stored readings were fetched, and so many of the device's frames were none."""
+    return Text(
+        en=f"{count} stored readings were fetched; {unreadable} could not be read. Look at the device's own display.",
+        zh=f"已读取 {count} 条存储记录，另有 {unreadable} 条无法识别，请查看设备屏幕。",
+    )
+
+
 def fetched(count: int) -> Text:
     """So many stored readings were fetched."""
     return Text(en=f"{count} stored readings were fetched.", zh=f"已读取 {count} 条存储记录。")
