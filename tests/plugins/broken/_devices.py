@@ -262,8 +262,11 @@ DEVICES = (
         "child processes were left",
         READER,
         (
-            (_IMPORT, "import asyncio\nimport subprocess\n"),
-            (_CONNECT, '            subprocess.Popen(["sleep", "30"])\n' + _CONNECT),
+            (_IMPORT, "import asyncio\nimport subprocess\nimport threading\n"),
+            (
+                _CONNECT,
+                '            threading.Thread(target=subprocess.Popen, args=[["sleep", "30"]]).start()\n' + _CONNECT,
+            ),
         ),
     ),
     Broken(
