@@ -16,7 +16,7 @@ def test_there_are_bundled_plugins() -> None:
     assert {"vitals-bluetooth", "vitals-serial", "vitals-simulator"} <= {project.name for project in BUNDLED}
 
 
-@pytest.mark.timeout(240)  # each rule waits for what a device does, for each of six devices where there are six
+@pytest.mark.timeout(480)  # each rule waits for what a device does, for each of six devices where there are six
 @pytest.mark.parametrize("project", BUNDLED, ids=lambda path: path.name)
 def test_it_keeps_every_rule(project: Path) -> None:
     report = check_plugin(str(project))
