@@ -111,7 +111,6 @@ def test_a_repeated_message_is_the_same_reading_and_is_answered_again(listening)
     ("message", "code"),
     [
         (result_message("7", [result(1, "14743-9", "++", "mmol/L")]), "AE"),
-        (result_message("7", [result(1, "718-7", "130", "g/L")]), "AE"),
         (result_message("7", [GLUCOSE], processing="T"), "AE"),
         (result_message("7", [GLUCOSE], message_type="ADT^A01"), "AR"),
         (result_message("7", [GLUCOSE], charset="EBCDIC"), "AR"),
@@ -128,6 +127,27 @@ def test_what_gives_no_reading_is_answered_with_a_sentence(listening, message, c
     assert bench.status("idle" if code == "AA" else "failed").sentence.zh
     with pytest.raises(AssertionError, match="no reading"):
         bench.reading(timeout=0.2)
+
+
+def test_a_message_of_unknown_results_alone_is_answered_and_not_sent_for_ever(listening):
+    bench = listening()
+    sender = listening.connect()
+    sender.send(result_message("7", [result(1, "718-7", "130", "g/L")]))
+    code, _, sentence = sender.answer()
+    assert (code, sentence) == ("AA", "没有可识别的结果，请在设置中添加代码。")
+    assert bench.status("failed").sentence.zh == sentence
+
+
+def test_a_result_above_the_range_is_told_with_the_name_and_answered(listening):
+    bench = listening()
+    sender = listening.connect()
+    sender.send(result_message("7", [GLUCOSE, "OBX|2|SN|14743-9^血糖^LN||>^33.3|mmol/L|||||F"]))
+    assert sender.answer()[0] == "AA"
+    high = "血糖 (测试 某某, 0000)：>33.3 mmol/L"
+    assert high in bench.status("failed").sentence.zh
+    sender.send(result_message("8", ["OBX|2|SN|14743-9^血糖^LN||>^33.3|mmol/L|||||F", result(1, "8310-5", "36", "?")]))
+    code, _, sentence = sender.answer()
+    assert (code, high in sentence, "单位" in sentence) == ("AE", True, True)
 
 
 def test_the_good_results_of_a_partly_bad_message_are_kept(listening):

@@ -9,7 +9,7 @@ from hl7apy.parser import parse_message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from teleconsult_vitals_serial.hl7.coding import Coding, parse_codes, ucum
-from teleconsult_vitals_serial.hl7.message import VERSIONS, Rejected, answer, parse, read_header
+from teleconsult_vitals_serial.hl7.message import VERSIONS, Rejected, answer, answers, parse, read_header
 from teleconsult_vitals_serial.hl7.mllp import Framer, Left, Trouble, frame
 from teleconsult_vitals_serial.hl7.readings import parse_time, sort_results
 from teleconsult_vitals_serial.settings import SerialSettings
@@ -148,7 +148,7 @@ def test_damage_never_raises_anything_else(damage, at):
 
 def test_a_picture_of_megabytes_is_left_out_before_parsing():
     picture = f"OBX|2|ED|WBC^Histogram||^Image^PNG^Base64^{'A' * 3_000_000}||||||F"
-    results = parse(message(result(1, "14743-9", "7.3", "mmol/L"), picture, "OBX|3|ST|x||text||||||F"))
+    results = parse(message(result(1, "14743-9", "7.3", "mmol/L"), picture, "OBX|3|ST|x||more than a few words||||||F"))
     assert len(results.observations) == 1
     assert results.left_out == 2
 
@@ -267,11 +267,45 @@ def test_a_result_taken_back_deletes_nothing_and_is_said(status):
     assert "took a result back" in found.refused[0].en
 
 
-@pytest.mark.parametrize("value", ["", "++++", "<1.1", "1e3", "NaN", "inf", "7,3", "７.3", "1234567890123", "."])
+@pytest.mark.parametrize("value", ["", "++++", "1e3", "NaN", "inf", "7,3", "７.3", "1234567890123", "."])
 def test_what_is_no_number_is_no_reading(value):
     found = sort(message(result(1, "14743-9", value, "mmol/L")))
     assert found.ready == []
     assert "no number" in found.refused[0].en
+
+
+@pytest.mark.parametrize(
+    ("segment", "said"),
+    [
+        ("OBX|1|ST|14743-9^Glu^LN||HI|mmol/L|||||F", "HI mmol/L"),
+        ("OBX|1|ST|14743-9^Glu^LN||low||||||F", "low"),
+        ("OBX|1|SN|14743-9^Glu^LN||>^33.3|mmol/L|||||F", ">33.3 mmol/L"),
+        ("OBX|1|NM|14743-9^Glu^LN||<1.1|mmol/L|||||F", "<1.1 mmol/L"),
+    ],
+)
+def test_a_result_beyond_what_can_be_measured_is_said_and_is_no_reading(segment, said):
+    found = sort(message(segment))
+    [sentence] = found.beyond
+    assert sentence.en.startswith(f"Glu (测试 某某, 0000): {said}, beyond")
+    assert said in sentence.zh
+    assert (found.ready, found.refused, found.unknown) == ([], [], [])
+
+
+@pytest.mark.parametrize("value", ["SN|14743-9^Glu^LN||=^7.3", "SN|14743-9^Glu^LN||^7.3", "ST|14743-9^Glu^LN||7.3"])
+def test_a_number_is_taken_however_it_is_sent(value):
+    [ready] = sort(message(f"OBX|1|{value}|mmol/L|||||F")).ready
+    assert ready.values == {"glucose": (Decimal("7.3"), "mmol/L")}
+
+
+@pytest.mark.parametrize("value", ["SN|14743-9^Glu^LN||^7^-^9", "SN|14743-9^Glu^LN||^1^:^8", "ST|14743-9^Glu^LN||neg"])
+def test_ranges_and_words_are_no_numbers(value):
+    found = sort(message(f"OBX|1|{value}|mmol/L|||||F"))
+    assert (found.ready, found.beyond, len(found.refused)) == ([], [], 1)
+
+
+def test_a_text_that_nobody_asked_for_is_nothing():
+    found = sort(message("OBX|1|ST|5778-6^Color^LN||yellow||||||F"))
+    assert (found.unknown, found.refused) == ([], [])
 
 
 @pytest.mark.parametrize("unit", ["", "g/L", "kPa", "?"])
@@ -371,6 +405,24 @@ def test_answers_are_messages_that_hl7apy_reads(code):
     assert found.msh.msh_5.value == "ANALYSER"
     assert (found.msa.msa_1.value, found.msa.msa_2.value) == (code, "7")
     assert data.split("|")[-1].strip() == r"A \F\ B \S\ C \T\ D \R\ E \E\ F"
+
+
+@pytest.mark.parametrize(
+    ("ends", "code", "wanted"),
+    [
+        ("|", "AA", ["AA"]),
+        ("|1", "AE", ["AE"]),
+        ("|NE", "AA", []),
+        ("|AL", "AE", ["AE"]),
+        ("AL|NE", "AA", ["CA"]),
+        ("AL|AL", "AE", ["CE", "AE"]),
+        ("ER|SU", "AA", ["AA"]),
+        ("ER|SU", "AR", ["CR"]),
+    ],
+)
+def test_which_answers_are_wanted(ends, code, wanted):
+    header = read_header(f"MSH|^~\\&|A|B|||20261124||ORU^R01|7|P|2.5|||{ends}".encode())
+    assert answers(header, code) == wanted
 
 
 def test_answers_are_in_the_message_s_characters():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ from teleconsult.plugin_api import (
     Text,
 )
 from teleconsult_vitals_serial.hl7.coding import COMPONENTS
-from teleconsult_vitals_serial.hl7.message import Header, Rejected, Results, answer, parse, read_header
+from teleconsult_vitals_serial.hl7.message import Header, Rejected, Results, answer, answers, parse, read_header
 from teleconsult_vitals_serial.hl7.mllp import Framer, Left, Trouble, frame
 from teleconsult_vitals_serial.hl7.readings import Sorted, sort_results
 from teleconsult_vitals_serial.ports import SerialPort, discover_ports, find_port
@@ -109,12 +109,14 @@ class Analyser(DeviceReader):
                 await self._refuse(session, send, results.header, NOT_KEPT)
                 return
         if found.refused:
-            await self._refuse(session, send, results.header, found.refused[0])
-        elif not found.ready and not found.cannot_be_had:
-            await self._refuse(session, send, results.header, NOTHING_KNOWN)
+            sentence = _joined([*found.beyond[:3], found.refused[0]])
+            await self._refuse(session, send, results.header, sentence)
         else:
-            sentence = _summary(found)
-            await session.status(DeviceState.IDLE, sentence)
+            # Also what is not known here is answered AA: an analyser would send it again for ever.
+            known = found.ready or found.cannot_be_had or found.beyond
+            sentence = _summary(found, results.left_out) if known else NOTHING_KNOWN
+            grave = found.beyond or not known
+            await session.status(DeviceState.FAILED if grave else DeviceState.IDLE, sentence)
             await self._answer(session, send, results.header, "AA", sentence)
 
     async def _handle_left(self, session: DeviceSession, left: Left, send: Send) -> None:
@@ -131,12 +133,11 @@ class Analyser(DeviceReader):
         await self._answer(session, send, header, "AE", sentence)
 
     async def _answer(self, session: DeviceSession, send: Send, header: Header, code: str, sentence: Text) -> None:
-        if header.application_ack == "NE":
-            return
-        self._answers += 1
-        now = session.now()
-        control_id = f"{now:%Y%m%d%H%M%S}{self._answers % 10_000:04d}"
-        await send(frame(answer(header, code, sentence, control_id, now)))
+        for each in answers(header, code):
+            self._answers += 1
+            now = session.now()
+            control_id = f"{now:%Y%m%d%H%M%S}{self._answers % 10_000:04d}"
+            await send(frame(answer(header, each, sentence, control_id, now)))
 
 
 class _Pace:
@@ -159,7 +160,14 @@ class _Pace:
             await asyncio.sleep(-self._left / self.PER_SECOND)
 
 
-def _summary(found: Sorted) -> Text:
+def _joined(sentences: Sequence[Text]) -> Text:
+    return Text(
+        en=" ".join(sentence.en for sentence in sentences)[:500],
+        zh="".join(sentence.zh for sentence in sentences)[:500],
+    )
+
+
+def _summary(found: Sorted, left_out: int) -> Text:
     en, zh = [f"Results taken: {len(found.ready)}."], [f"已接收结果：{len(found.ready)} 项。"]
     if found.cannot_be_had:
         names = ", ".join(name[:30] for name in found.cannot_be_had[:5])
@@ -168,7 +176,10 @@ def _summary(found: Sorted) -> Text:
     if found.unknown:
         en.append(f"Not known here: {len(found.unknown)}.")
         zh.append(f"无法识别：{len(found.unknown)} 项。")
-    return Text(en=" ".join(en), zh="".join(zh))
+    if left_out:
+        en.append(f"Pictures and texts left out: {left_out}.")
+        zh.append(f"图片和文字未接收：{left_out} 项。")
+    return _joined([*found.beyond[:3], Text(en=" ".join(en), zh="".join(zh))])
 
 
 class SerialAnalyser(Analyser):

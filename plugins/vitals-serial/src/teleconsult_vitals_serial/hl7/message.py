@@ -21,6 +21,9 @@ from teleconsult.plugin_api import Text
 VERSIONS = ("2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6")
 MOST_OBSERVATIONS = 500
 LONGEST_NAME = 60
+TEXTS = ("ST", "SN")
+LONGEST_TEXT = 20
+"""Characters; "HI" and ">33.3" are texts that matter, a comment is not."""
 
 # Table 0211, and what analysers write instead.
 _CHARSETS = {
@@ -58,6 +61,7 @@ class Header:
     control_id: str
     processing_id: str
     version: str
+    accept_ack: str
     application_ack: str
     charset: str
     """MSH-18 as it was sent."""
@@ -67,7 +71,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Observation:
-    """One OBX of type NM, with what its OBR adds."""
+    """One OBX of a number or of a short text, with what its OBR adds."""
 
     order: int
     """Number of the OBR in the message, from 1."""
@@ -80,6 +84,8 @@ class Observation:
     """Pairs of code and coding system."""
     name: str
     value: str
+    is_text: bool
+    """Whether it was sent as a text or with a sign before it (ST, SN), as "HI" and ">33.3" are."""
     units: tuple[str, ...]
     status: str
     observed: str
@@ -94,7 +100,7 @@ class Results:
     header: Header
     observations: tuple[Observation, ...]
     left_out: int
-    """OBX segments of other types than NM."""
+    """OBX segments of other types: pictures, coded entries, long texts."""
     control: bool
     """Quality control or calibration: nobody's result."""
 
@@ -130,6 +136,7 @@ def read_header(data: bytes) -> Header | None:
         control_id=fields[9].strip(),
         processing_id=fields[10],
         version=fields[11].split(fields[1][:1] or "^")[0].strip(),
+        accept_ack=fields[14].strip(),
         application_ack=fields[15].strip(),
         charset=name,
         codec=codec,
@@ -177,7 +184,7 @@ Subject = tuple[int, str]
 
 
 def _numbers_only(text: str, header: Header) -> tuple[list[str], list[Subject], int]:
-    """The segments that are used, whom each OBX of them names, and how many results of other types than NM there are.
+    """The segments that are used, whom each OBX of them names, and how many results of other types there are.
 
     PID is not given to the parser: its fields are free text of many makers, and none of them may cost a result.
     """
@@ -192,8 +199,9 @@ def _numbers_only(text: str, header: Header) -> tuple[list[str], list[Subject], 
                 _person(rest.split(header.field_separator), header.field_separator, header.encoding),
             )
         if name == "OBX":
-            kind = rest.split(header.field_separator)[1:2]
-            if kind not in (["NM"], [""]):
+            fields = rest.split(header.field_separator)
+            kind, value = (*fields[1:2], "")[0], (*fields[4:5], "")[0]
+            if kind not in ("NM", "") and not (kind in TEXTS and len(value) <= LONGEST_TEXT):
                 left_out += 1
                 continue
             people.append(subject)
@@ -237,7 +245,8 @@ def _results(header: Header, segments: list[Segment], people: list[Subject], lef
                     set_id=_field(segment, 1)[0] or str(len(observations) + 1),
                     codes=tuple((identifier[at], identifier[at + 2]) for at in (0, 3) if identifier[at]),
                     name=identifier[1] or identifier[0],
-                    value=_field(segment, 5)[0].strip(),
+                    value=_value(segment),
+                    is_text=_field(segment, 2)[0].strip() in TEXTS,
                     units=tuple(unit[at] for at in (0, 1, 3, 4) if unit[at]),
                     status=_field(segment, 11)[0].strip().upper(),
                     observed=_field(segment, 14)[0] or observed,
@@ -245,6 +254,14 @@ def _results(header: Header, segments: list[Segment], people: list[Subject], lef
                 )
             )
     return Results(header, tuple(observations), left_out, control)
+
+
+def _value(segment: Segment) -> str:
+    """OBX-5. A structured numeric is comparator^number^separator^number; "=" says nothing."""
+    parts = [part.strip() for part in _field(segment, 5)]
+    if _field(segment, 2)[0].strip() == "SN":
+        return "".join(parts).removeprefix("=")
+    return parts[0]
 
 
 def _field(segment: Segment, number: int) -> list[str]:
@@ -269,8 +286,24 @@ def _unescape(text: str, separators: dict[str, str]) -> str:
     return re.sub(pattern, lambda match: meant[match[1]], text)
 
 
+def answers(header: Header, code: str) -> list[str]:
+    """The codes of the answers that a sender wants of a message that comes to AA, AE or AR.
+
+    Without MSH-15 and MSH-16 that is the code itself. With one of them (enhanced mode) each says when its own answer
+    is wanted: always, never, on success, on error.
+    """
+    wanted = {"AL": True, "NE": False, "SU": code == "AA", "ER": code != "AA"}
+    accept, application = wanted.get(header.accept_ack), wanted.get(header.application_ack)
+    if accept is None and application is None:
+        return [code]
+    return [*(["C" + code[1]] if accept else []), *([code] if application else [])]
+
+
 def answer(header: Header, code: str, sentence: Text | None, control_id: str, now: datetime) -> bytes:
-    """The acknowledgement: AA, AE or AR, with a sentence in Chinese where the message's characters allow it."""
+    """The acknowledgement (AA, AE or AR; in enhanced mode also CA, CE or CR), with a sentence.
+
+    It is in Chinese where the message's characters allow it.
+    """
     separator, encoding = header.field_separator, header.encoding if len(header.encoding) >= 4 else "^~\\&"
     codec = header.codec or "ascii"
     text = ""

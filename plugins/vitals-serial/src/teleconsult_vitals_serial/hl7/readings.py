@@ -24,6 +24,7 @@ OLDEST = timedelta(days=366)
 MOST_RAW = 2048
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+_BEYOND = re.compile(r"(?:HI|HIGH|OVER|LO|LOW|UNDER|[<>]=? ?[0-9]+(?:\.[0-9]+)?)", re.ASCII | re.IGNORECASE)
 _TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:\.(\d{1,6})\d*)?([+-]\d{4})?", re.ASCII)
 
 TAKEN = ("F", "C", "P", "")
@@ -51,6 +52,8 @@ class Sorted:
 
     ready: list[Ready] = field(default_factory=list)
     refused: list[Text] = field(default_factory=list)
+    beyond: list[Text] = field(default_factory=list)
+    """One sentence for each result that is above or below what the analyser can measure."""
     unknown: list[str] = field(default_factory=list)
     """Names of results that nobody here asked for."""
     cannot_be_had: list[str] = field(default_factory=list)
@@ -76,12 +79,16 @@ def sort_results(results: Results, coding: Coding, zone: timezone, now: datetime
     groups: dict[tuple[int, int], list[_Known]] = {}
     for observation in results.observations:
         item = coding.item(observation.codes)
+        if item is None and observation.is_text:
+            continue
         if item is None:
             found.unknown.append(observation.name)
         elif observation.status in TAKEN_BACK:
             found.refused.append(_taken_back(observation.name))
         elif observation.status not in TAKEN:
             found.cannot_be_had.append(observation.name)
+        elif _BEYOND.fullmatch(observation.value):
+            found.beyond.append(_beyond(observation))
         elif isinstance(known := _number(item, observation), Text):
             found.refused.append(known)
         else:
@@ -205,6 +212,16 @@ def _no_number(name: str) -> Text:
 def _no_unit(name: str) -> Text:
     name = name[:40]
     return Text(en=f"{name}: the unit is missing or does not fit.", zh=f"{name}：单位缺失或不适用。")
+
+
+def _beyond(observation: Observation) -> Text:
+    said = " ".join(word for word in (observation.value, *observation.units[:1]) if word)
+    whose = f" ({observation.person})" if observation.person else ""
+    name = observation.name[:40]
+    return Text(
+        en=f"{name}{whose}: {said}, beyond what the analyser can measure. It is no reading; tell the doctor at once.",
+        zh=f"{name}{whose}：{said}，超出检验仪量程，不作为测量值保存，请立即告知医生。",
+    )
 
 
 def _taken_back(name: str) -> Text:
