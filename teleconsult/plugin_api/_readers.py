@@ -35,7 +35,10 @@ class DeviceReader(ABC):
 
     @classmethod
     async def discover(cls, settings: Any = None) -> AsyncIterator[DeviceInfo]:
-        """Look for devices until cancelled or all are found. A device without discovery finds nothing."""
+        """Look for devices until cancelled or all are found. A device without discovery finds nothing.
+
+        Raise DeviceUnavailable if nothing can be looked for, such as without Bluetooth: its sentence is shown.
+        """
         return
         yield
 

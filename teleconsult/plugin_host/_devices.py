@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from teleconsult.domain.errors import N_, InvalidInput, NotFound, Unavailable
-from teleconsult.plugin_api import Command, DeviceInfo, DeviceState, DeviceStatus, Reading, Waveform
+from teleconsult.plugin_api import Command, DeviceInfo, DeviceState, DeviceStatus, Reading, Text, Waveform
 from teleconsult.plugin_host._config import DeviceConfig
 from teleconsult.plugin_host._description import ReaderDescription
 from teleconsult.plugin_host._device import SWITCHED_OFF, DeviceAssignment, DeviceView, HostedDevice, Sinks
@@ -110,15 +110,21 @@ class DeviceHost:
         return hosted.view()
 
     def discover(
-        self, plugin: str, reader: str, on_found: Callable[[DeviceInfo], None], seconds: float = 15.0
+        self,
+        plugin: str,
+        reader: str,
+        on_found: Callable[[DeviceInfo], None],
+        seconds: float = 15.0,
+        *,
+        on_unavailable: Callable[[Text], None] = lambda _sentence: None,
     ) -> Callable[[], None]:
         """Look for devices that a reader can read; `on_found` is called for each, on a thread, and again when more
-        is known of it.
+        is known of it. `on_unavailable` is called at most once: nothing can be looked for, and why.
 
         Returns at once, with a function that ends the search early. Raises NotFound if there is no such reader.
         """
         self._reader(plugin, reader)
-        search = Discovery(plugin, reader, self._config, on_found, lambda why: self._fault(plugin, why))
+        search = Discovery(plugin, reader, self._config, on_found, lambda why: self._fault(plugin, why), on_unavailable)
         search.start(self._plugins.plugin(plugin).settings, self._plugins.config.paths, seconds)
         return search.end
 

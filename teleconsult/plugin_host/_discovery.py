@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from teleconsult.plugin_api import DeviceInfo
+from teleconsult.plugin_api import DeviceInfo, Text
 from teleconsult.plugin_host import _faults
 from teleconsult.plugin_host._config import DeviceConfig
 from teleconsult.plugin_host._worker import plugin_environment
@@ -20,7 +20,7 @@ _OTHER_MESSAGES = 1000
 
 
 class Discovery:
-    """A search by one reader of one plugin. `on_found` and `on_fault` are called on a thread of this object."""
+    """A search by one reader of one plugin. `on_found` and the others are called on a thread of this object."""
 
     def __init__(
         self,
@@ -29,12 +29,14 @@ class Discovery:
         config: DeviceConfig,
         on_found: Callable[[DeviceInfo], None],
         on_fault: Callable[[str], None],
+        on_unavailable: Callable[[Text], None],
     ) -> None:
         self._plugin = plugin
         self._reader = reader
         self._config = config
         self._on_found = on_found
         self._on_fault = on_fault
+        self._on_unavailable = on_unavailable
         self._known: dict[str, DeviceInfo] = {}
         self._messages = 0
         self._heard = 0
@@ -86,6 +88,14 @@ class Discovery:
             self._give_up(_faults.TOO_MANY_MESSAGES)
         elif "fault" in message:
             self._give_up(str(message["fault"]))
+        elif "unavailable" in message:
+            try:
+                sentence = Text.model_validate(message["unavailable"])
+            except ValidationError as error:
+                self._give_up(f"{_faults.NONSENSE}: {str(error)[:300]}")
+                return
+            self.end()
+            self._on_unavailable(sentence)
         elif "found" in message:
             self._heard += 1
             try:

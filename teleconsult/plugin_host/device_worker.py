@@ -2,7 +2,7 @@
 
 Messages are JSON objects. The node sends `{"run": …}` or `{"discover": …}` first, then `{"command"}`, `{"ack"}`
 and `{"nack"}`; this process sends `{"beat", "cpu"}`, `{"reading", "n"}`, `{"waveform"}`, `{"status"}`, `{"memory"}`,
-`{"found"}` and, before it ends by a fault, `{"fault"}`.
+`{"found"}`, `{"unavailable"}` and, before it ends by a fault, `{"fault"}`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from teleconsult.plugin_api import (
@@ -136,9 +136,17 @@ async def _run(reader: DeviceReader, session: NodeSession) -> None:
 
 
 async def _discover(plugin: LoadedPlugin, reader: str, channel: ChildChannel, per_second: float) -> None:
-    """Tell of each device that is new, or of which more is known now, so many a second at most."""
+    """Tell of each device that is new, or of which more is known now, or why none can be looked for."""
+    try:
+        await _tell_found(plugin.readers[reader].reader.discover(plugin.settings), channel, per_second)
+    except DeviceUnavailable as error:
+        channel.send({"unavailable": error.sentence.model_dump(mode="json")})
+
+
+async def _tell_found(devices: AsyncIterator[DeviceInfo], channel: ChildChannel, per_second: float) -> None:
+    """So many a second at most."""
     known: dict[str, DeviceInfo] = {}
-    async for device in plugin.readers[reader].reader.discover(plugin.settings):
+    async for device in devices:
         if known.get(device.device_id) == device:
             await asyncio.sleep(0)  # a search that does nothing but repeat itself must hear that it is to end
             continue

@@ -123,10 +123,19 @@ def found_devices(node: Node) -> list[FoundDevice]:
 
 
 def search_devices(node: Node, actor: Actor, plugin: str, reader: str) -> None:
-    """Look for devices for some seconds; each one found is announced on "node" as `device:found`."""
+    """Look for devices for some seconds; each one found is announced on "node" as `device:found`.
+
+    Where nothing can be looked for, the reason is announced as `device:search`.
+    """
     host, desk = _running(node)
     require_vehicle(actor, node.node_id)
-    host.discover(plugin, reader, lambda info: desk.on_found(plugin, reader, info), SEARCH_SECONDS)
+    host.discover(
+        plugin,
+        reader,
+        lambda info: desk.on_found(plugin, reader, info),
+        SEARCH_SECONDS,
+        on_unavailable=lambda sentence: desk.on_search(plugin, reader, sentence),
+    )
 
 
 def add_device(node: Node, actor: Actor, plugin: str, reader: str, device_id: str, *, name: str = "") -> DeviceCard:

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from teleconsult.plugin_api import DeviceInfo, DeviceReader, DeviceUnavailable, PluginInfo, ReaderType, hookimpl
+from teleconsult.plugin_api import DeviceInfo, DeviceReader, DeviceUnavailable, PluginInfo, ReaderType, Text, hookimpl
 
 time.sleep(float(os.environ.get("TEST_SLOW_IMPORT", "0")))
 
@@ -63,6 +63,13 @@ class Spin(DeviceReader):
 
 
 class Lost(DeviceReader):
+    """Neither found nor reached."""
+
+    @classmethod
+    async def discover(cls, settings=None):
+        raise DeviceUnavailable(Text(en="Switch Bluetooth on.", zh="请打开蓝牙。"))
+        yield
+
     async def run(self, session):
         raise DeviceUnavailable("Not in reach")
 

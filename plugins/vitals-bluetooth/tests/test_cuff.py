@@ -462,11 +462,13 @@ def test_discovery_finds_devices_of_its_sort_once(radio):
     assert thermometer.address == other.address
 
 
-def test_discovery_without_bluetooth_finds_nothing():
+def test_discovery_without_bluetooth_says_so():
     async def look():
         return [device async for device in Cuff.discover(BluetoothSettings(radio="tcp-client:127.0.0.1:1"))]
 
-    assert asyncio.run(look()) == []
+    with pytest.raises(DeviceUnavailable) as unavailable:
+        asyncio.run(look())
+    assert "蓝牙不可用" in unavailable.value.sentence.zh
 
 
 def test_a_clock_that_jumps_while_it_is_connected_is_noticed_and_set(radio, start):

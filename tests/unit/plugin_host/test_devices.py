@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from teleconsult.domain.errors import InvalidInput, NotFound, Unavailable
-from teleconsult.plugin_api import DeviceInfo, DeviceState, DeviceStatus, Limits, Reading, Waveform
+from teleconsult.plugin_api import DeviceInfo, DeviceState, DeviceStatus, Limits, Reading, Text, Waveform
 from teleconsult.plugin_host import DeviceAssignment, DeviceConfig, PluginStatus
 from teleconsult.plugin_host._busy import BusyWatch
 from teleconsult.plugin_host._discovery import Discovery
@@ -111,6 +111,13 @@ def test_a_lost_device_is_no_fault(plugins, device_host, heard):
         assert (status.state, str(status.sentence)) == (DeviceState.SEARCHING, "Not in reach")
     assert plugins.plugin("devices").faults == 0
     assert devices.device("d-lost").restarts == 0
+
+
+def test_why_a_device_is_lost_stays_to_be_read_while_it_is_looked_for(plugins, device_host, heard):
+    device_host(plugins).start_device(assign("lost"))
+    heard.next(DeviceStatus, lambda status: status.sentence)
+    later = [heard.next(DeviceStatus) for _ in range(4)]
+    assert {str(status.sentence) for status in later} == {"Not in reach"}
 
 
 def test_a_lost_device_is_looked_for_again_and_again_without_long_pauses(plugins, device_host, heard):
@@ -255,6 +262,13 @@ def test_the_simulator_from_discovery_to_readings(plugin_host, device_host, hear
 def test_discovery_by_an_unknown_reader(plugins, device_host):
     with pytest.raises(NotFound):
         device_host(plugins).discover("devices", "teapot", lambda _: None)
+
+
+def test_a_search_says_why_it_can_find_nothing_and_that_is_no_fault(plugins, device_host):
+    said = queue.Queue()
+    device_host(plugins).discover("devices", "lost", said.put, on_unavailable=said.put)
+    assert said.get(timeout=20) == Text(en="Switch Bluetooth on.", zh="请打开蓝牙。")
+    assert plugins.plugin("devices").faults == 0
 
 
 def test_a_found_device_is_told_again_only_when_more_is_known(plugins, device_host):

@@ -140,22 +140,21 @@ class BluetoothReader(DeviceReader):
 
     @classmethod
     async def discover(cls, settings: BluetoothSettings | None = None) -> AsyncIterator[DeviceInfo]:
-        """Every device that advertises one of the services, once, until cancelled. Without Bluetooth, none."""
+        """Every device that advertises one of the services, once, until cancelled. Raises DeviceUnavailable."""
         settings = settings or BluetoothSettings()
         seen = set()
-        with suppress(DeviceUnavailable):
-            async with Radio.open(settings.radio, {}, _forget) as radio, radio.scan(list(cls.services)) as heard:
-                async for device, advertised in heard:
-                    if device.address in seen:
-                        continue
-                    seen.add(device.address)
-                    name = advertised.local_name or device.name or f"{cls.title.en} {device.address[-5:]}"
-                    yield DeviceInfo(
-                        device_id=f"ble-{device.address}",
-                        name=parse_words(name.encode())[:80] or cls.title.en,
-                        kinds=cls.kinds,
-                        address=device.address,
-                    )
+        async with Radio.open(settings.radio, {}, _forget) as radio, radio.scan(list(cls.services)) as heard:
+            async for device, advertised in heard:
+                if device.address in seen:
+                    continue
+                seen.add(device.address)
+                name = advertised.local_name or device.name or f"{cls.title.en} {device.address[-5:]}"
+                yield DeviceInfo(
+                    device_id=f"ble-{device.address}",
+                    name=parse_words(name.encode())[:80] or cls.title.en,
+                    kinds=cls.kinds,
+                    address=device.address,
+                )
 
     # One connection
 
