@@ -154,7 +154,6 @@ def test_flags_in_every_combination_and_every_wrong_length(layout):
 
 PARSERS = [
     *(layout.parse for layout in LAYOUTS.values()),
-    bp.parse_pressure_feature,
     oximetry.parse_oximeter_features,
     temperature.parse_site,
     racp.parse_answer,
@@ -205,12 +204,6 @@ def test_blood_pressure_in_kilopascals_and_without_a_mean():
 def test_an_unknown_user_is_nobody():
     assert bp.parse_blood_pressure(b"\x08" + sfloats(120, 80, 93) + b"\xff").user is None
     assert weight.parse_weight(bytes.fromhex("04b43705")).user == 5
-
-
-def test_pressure_feature():
-    assert (
-        bp.parse_pressure_feature(b"\x05\x00") == bp.PressureFeature.BODY_MOVEMENT | bp.PressureFeature.IRREGULAR_PULSE
-    )
 
 
 def test_temperature():
@@ -295,7 +288,6 @@ def test_record_access():
     assert racp.report_last() == b"\x01\x06"
     assert racp.abort() == b"\x03\x00"
     assert racp.parse_answer(bytes.fromhex("06000101")) == racp.Answer(racp.REPORT, racp.Outcome.SUCCESS)
-    assert racp.parse_answer(bytes.fromhex("05000c00")).count == 12
     assert racp.parse_answer(bytes.fromhex("06000109")).unsupported
     assert racp.parse_answer(bytes.fromhex("060001f0")).outcome is None
     for wrong in ("060101 01", "0700", "06000101 00", "0101"):

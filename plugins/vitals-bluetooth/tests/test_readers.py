@@ -67,6 +67,25 @@ def test_a_temperature(radio, start):
     assert reading.taken_at == datetime(2026, 11, 24, 0, 1, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("always", "own", "flags"),
+    [
+        (b"\x01", b"", (ReadingFlag.SITE_ARMPIT,)),
+        (b"\x01", b"\x09", (ReadingFlag.SITE_EAR,)),
+        (b"\x02", b"", ()),
+        (b"\x2a", b"\x2a", ()),
+        (b"", b"\x07", (ReadingFlag.SITE_RECTUM,)),
+    ],
+)
+def test_where_a_temperature_was_taken_goes_with_it(radio, start, always, own, flags):
+    values = {0x2A1C: Value(0x2A1C, "indicate"), 0x2A1D: Value(0x2A1D, "read", always)}
+    peripheral = Peripheral(radio, 0x1809, values)
+    bench = start(Thermometer, peripheral)
+    peripheral.until(lambda: values[0x2A1D].reads)
+    peripheral.send(0x2A1C, (b"\x04" if own else b"\x00") + bytes.fromhex("6c0100ff") + own)
+    assert bench.reading().flags == flags
+
+
 def test_fahrenheit_is_converted_and_kept(radio, start):
     peripheral = thermometer(radio)
     bench = start(Thermometer, peripheral)

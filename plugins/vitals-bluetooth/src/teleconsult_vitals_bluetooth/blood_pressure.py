@@ -1,4 +1,4 @@
-"""Blood Pressure Service 1.1.1: measurement, intermediate cuff pressure, feature. Bytes to values, no I/O."""
+"""Blood Pressure Service 1.1.1: measurement, intermediate cuff pressure. Bytes to values, no I/O."""
 
 from __future__ import annotations
 
@@ -72,22 +72,3 @@ def parse_blood_pressure(data: bytes) -> BloodPressure:
         status=PressureStatus(status & known),
         pulse_range=PulseRange(status >> 3 & 3),
     )
-
-
-class PressureFeature(IntFlag):
-    """Blood Pressure Feature (0x2A49): what the cuff can notice."""
-
-    BODY_MOVEMENT = 1 << 0
-    CUFF_FIT = 1 << 1
-    IRREGULAR_PULSE = 1 << 2
-    PULSE_RANGE = 1 << 3
-    POSITION = 1 << 4
-    MULTIPLE_BONDS = 1 << 5
-
-
-def parse_pressure_feature(data: bytes) -> PressureFeature:
-    """Read 0x2A49. Raises MalformedFrame."""
-    fields = Fields(data)
-    features = fields.unsigned(2)
-    fields.end(features >> 6)
-    return PressureFeature(features & 0x3F)

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from teleconsult_vitals_bluetooth.frames import Fields, MalformedFrame
 
-REPORT, ABORT, COUNT, COUNT_IS, RESPONSE = 1, 3, 4, 5, 6
+REPORT, ABORT, RESPONSE = 1, 3, 6
 _NO_OPERATOR, _ALL, _FROM_NUMBER, _LAST = 0, 1, 3, 6
 _BY_SEQUENCE = 1
 
@@ -28,12 +28,11 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: the outcome of a request, or (for `COUNT`) how many records there are."""
+    """What came back: the outcome of a request."""
 
     request: int
     outcome: Outcome | None = None
     """None for an outcome that is reserved."""
-    count: int | None = None
 
     @property
     def unsupported(self) -> bool:
@@ -73,12 +72,8 @@ def parse_answer(data: bytes) -> Answer:
     code, operator = fields.unsigned(1), fields.unsigned(1)
     if operator != _NO_OPERATOR:
         raise MalformedFrame("an answer has no operator")
-    if code == COUNT_IS:
-        answer = Answer(COUNT, Outcome.SUCCESS, fields.unsigned(2))
-    elif code == RESPONSE:
-        request, outcome = fields.unsigned(1), fields.unsigned(1)
-        answer = Answer(request, Outcome(outcome) if 1 <= outcome <= 9 else None)
-    else:
-        raise MalformedFrame(f"{code} is no answer")
+    if code != RESPONSE:
+        raise MalformedFrame(f"{code} is no answer to what was asked")
+    request, outcome = fields.unsigned(1), fields.unsigned(1)
     fields.end()
-    return answer
+    return Answer(request, Outcome(outcome) if 1 <= outcome <= 9 else None)
