@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import struct
 import time
@@ -98,12 +99,23 @@ async def devices(*kinds, **settings):
     control = Control(Plan(kinds, speed=500.0, **settings), events.put_nowait)
     await control.start()
     control.events = events
-    yield control
-    control.radio.close()
+    try:
+        yield control
+    finally:
+        await control.stop()
 
 
 def run(story):
-    asyncio.run(asyncio.wait_for(story(), 60))
+    """Run a story to its end, after which nothing of it may be left over."""
+
+    async def whole():
+        broken = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: broken.append(context))
+        await asyncio.wait_for(story(), 60)
+        gc.collect()
+        assert broken == []
+
+    asyncio.run(whole())
 
 
 async def ask(control, do, **more):
@@ -299,6 +311,26 @@ def test_the_meter_hands_out_its_records_as_asked():
             assert await report(central, b"\x01\x01") == ([4, 5], done)
             await ask(control, "measure")
             await asyncio.wait_for(central.lost.wait(), SECONDS)  # the strip takes it off the air
+
+    run(story)
+
+
+def test_the_oximeter_hands_out_what_nobody_took_as_often_as_it_is_asked():
+    async def story():
+        async with devices("oximeter") as control, Central(control.radio.port) as central:
+            for undated in (False, True):
+                assert (await ask(control, "measure", values={"spo2": 93, "undated": undated}))["stored"] == 1
+            await central.connect(await central.find(0x1822))
+            assert (await central.read(0x2A60))[:2] == b"\x0f\x00", "it says that it stores"
+            await central.subscribe(0x2A5E, 0x2A52)
+            for _ in range(2):
+                await central.characteristic(0x2A52).write_value(b"\x01\x01", with_response=True)
+                dated, undated = await central.frame(0x2A5E), await central.frame(0x2A5E)
+                assert struct.unpack_from("<H", dated, 12)[0] & 1 << 9, "marked as from the storage"
+                assert struct.unpack_from("<H", undated, 5)[0] & 1 << 9
+                assert await central.frame(0x2A52) == bytes([6, 0, 1, 1])
+            await central.characteristic(0x2A52).write_value(b"\x01\x06", with_response=True)
+            assert await central.frame(0x2A52) == bytes([6, 0, 1, 4]), "it can be asked for all of them alone"
 
     run(story)
 

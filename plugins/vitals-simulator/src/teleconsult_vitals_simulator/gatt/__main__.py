@@ -60,7 +60,9 @@ async def run(what: dict[str, Any]) -> int:
         job = asyncio.create_task(_answer(control, line))
         at_work.add(job)
         job.add_done_callback(at_work.discard)
-    control.radio.close()
+    for job in at_work:
+        job.cancel()
+    await control.stop()
     return 0
 
 

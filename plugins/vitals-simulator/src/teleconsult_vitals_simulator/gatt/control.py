@@ -67,6 +67,15 @@ class Control:
         if self.plan.every:
             self._own = [asyncio.create_task(self._by_itself(device)) for device in self._devices.values()]
 
+    async def stop(self) -> None:
+        """End everything that runs."""
+        for own in self._own:
+            own.cancel()
+        await asyncio.gather(*self._own, return_exceptions=True)
+        for device in self._devices.values():
+            await device.stop()
+        self.radio.close()
+
     def describe(self) -> list[dict[str, str]]:
         """Every device: what it is called in requests, its kind, its name on the air, its address."""
         return [

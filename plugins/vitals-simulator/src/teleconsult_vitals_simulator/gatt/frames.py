@@ -44,6 +44,7 @@ class OximetryStatus(IntFlag):
     """Measurement Status of a pulse oximeter."""
 
     FULLY_QUALIFIED = 1 << 8
+    FROM_STORAGE = 1 << 9
     UNAVAILABLE = 1 << 13
     INVALID = 1 << 15
 
@@ -161,6 +162,15 @@ def spot_oximetry(
             b"" if sensor is None else int(sensor).to_bytes(3, "little"),
         )
     )
+
+
+def as_stored(spot_check: bytes) -> bytes:
+    """The same spot check as it comes out of the oximeter's storage: its status says so."""
+    at = 12 if spot_check[0] & 1 else 5
+    if not spot_check[0] & 2 or len(spot_check) < at + 2:
+        return spot_check
+    status = int.from_bytes(spot_check[at : at + 2], "little") | OximetryStatus.FROM_STORAGE
+    return spot_check[:at] + status.to_bytes(2, "little") + spot_check[at + 2 :]
 
 
 def continuous_oximetry(spo2: Value, pulse_rate: Value, sensor: SensorStatus | None = None) -> bytes:

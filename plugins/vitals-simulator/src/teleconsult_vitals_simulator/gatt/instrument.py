@@ -90,6 +90,10 @@ class Instrument(ABC):
         """Begin or end to send every second."""
         raise Refused(f"A {self.kind} device does not stream.", f"{self.kind} 设备不支持连续发送。")
 
+    async def stop(self) -> None:
+        """End what runs by itself."""
+        await self.radio.stop()
+
     async def measure(
         self, misbehave: str | None = None, values: Mapping[str, Any] | None = None, away: float = 0.0
     ) -> Outcome:

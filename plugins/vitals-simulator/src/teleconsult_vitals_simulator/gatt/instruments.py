@@ -13,9 +13,10 @@ from bumble.gatt import Service
 
 from teleconsult_vitals_simulator.gatt import frames
 from teleconsult_vitals_simulator.gatt.frames import CuffStatus, OximetryStatus, SensorStatus
-from teleconsult_vitals_simulator.gatt.instrument import Instrument, Outgoing
+from teleconsult_vitals_simulator.gatt.instrument import Instrument, Outcome, Outgoing
 from teleconsult_vitals_simulator.gatt.peripheral import INDICATE, NOTIFY, Peripheral, reading_of, sending, service
 from teleconsult_vitals_simulator.gatt.person import Person
+from teleconsult_vitals_simulator.gatt.record_access import ALL, RecordAccess
 
 
 class Cuff(Instrument):
@@ -83,9 +84,15 @@ class Streaming(Instrument):
         """Be put on, or taken off."""
         if self._streaming:
             self._streaming.cancel()
+            await asyncio.wait({self._streaming})
             self._streaming = None
         if on:
             self._streaming = asyncio.create_task(self._stream())
+
+    async def stop(self) -> None:
+        """End the stream too."""
+        await self.stream(False)
+        await super().stop()
 
     async def tell(self) -> None:
         """Send the value of now."""
@@ -98,7 +105,10 @@ class Streaming(Instrument):
 
 
 class Oximeter(Streaming):
-    """Tells its values every second while it is on a finger, and after some seconds one that counts."""
+    """Tells its values every second while it is on a finger, and after some seconds one that counts.
+
+    Those that nobody took it keeps, and hands them over when asked for all, as often as it is asked.
+    """
 
     kind = "oximeter"
     model = "VO-2 oximeter"
@@ -110,9 +120,23 @@ class Oximeter(Streaming):
         """Pulse Oximeter."""
         self._spot = sending(0x2A5E, INDICATE)
         self._continuous = sending(0x2A5F, NOTIFY)
-        # both statuses are supported, readings are stored, times are given
-        features = reading_of(0x2A60, b"\x0f\x00" + b"\x00\xa1" + b"\x30\x08\x00")
-        return [service(0x1822, self._spot, self._continuous, features)]
+        self._memory = RecordAccess(self.radio, frozenset({ALL}))
+        # both statuses are supported, readings are stored and marked as such, times are given
+        features = reading_of(0x2A60, b"\x0f\x00" + b"\x00\xa3" + b"\x30\x08\x00")
+        return [service(0x1822, self._spot, self._continuous, features, self._memory.attribute)]
+
+    async def deliver(self, result: Sequence[Outgoing]) -> Outcome:
+        """Send a result, or make records of what nobody takes."""
+        outcome = await super().deliver(result)
+        for characteristic, frame in self._stored:
+            self._memory.keep([(characteristic, frames.as_stored(frame))])
+        self._stored = []
+        return outcome
+
+    async def stop(self) -> None:
+        """End a report too."""
+        await self._memory.stop()
+        await super().stop()
 
     async def prelude(self, part: float = 1.0) -> None:
         """Find the pulse."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import struct
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from bumble import att, hci
@@ -22,6 +24,8 @@ from bumble.transport.common import AsyncPipeSink
 
 from teleconsult_vitals_simulator.gatt import frames
 from teleconsult_vitals_simulator.gatt.radio import Adapter, Air
+
+log = logging.getLogger(__name__)
 
 ADVERTISING_MS = 40.0
 READ = Characteristic.Properties.READ
@@ -81,13 +85,15 @@ class Peripheral:
         self.address = address
         self.clock = Clock(zone)
         self.battery = 87
-        self.on_subscription: Callable[[Attribute], Awaitable[None]] | None = None
+        self.on_subscription: Callable[[Attribute], Coroutine[Any, Any, None]] | None = None
         self.on_change: Callable[[str], None] = lambda _what: None
         """Told "connected", "gone" and "subscribed"."""
         self.connection: Connection | None = None
-        self._hidden = False
+        self._hidden = self._stopped = False
         self._gone = asyncio.Event()
-        self._jobs: set[asyncio.Task[None]] = set()
+        self._jobs: set[asyncio.Future[None]] = set()
+        self._changing = asyncio.Lock()
+        """Advertising begins and ends one step at a time: bumble does not bear two at once."""
         self._adapter = Adapter(name, link=air)
         config = DeviceConfiguration(
             name=name, address=hci.Address(address), advertising_interval_min=ADVERTISING_MS, keystore=None
@@ -183,10 +189,11 @@ class Peripheral:
             if self.connection is not None:
                 with contextlib.suppress(Exception):  # the other side may hang up at the same moment
                     await self.connection.disconnect(hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)
-            await self._device.stop_advertising()
+            async with self._changing:
+                await self._device.stop_advertising()
             await asyncio.sleep(away)
         finally:
-            self._hidden = False
+            self._hidden = self._stopped
         await self._advertise()
 
     async def set_battery(self, percent: int) -> None:
@@ -194,13 +201,22 @@ class Peripheral:
         self.battery = percent
         await self.send(self._battery, bytes([percent]))
 
+    async def stop(self) -> None:
+        """End what runs by itself. The device stays on the air until its radio is closed."""
+        self._stopped = self._hidden = True
+        jobs = list(self._jobs)
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+
     async def _advertise(self) -> None:
-        if self.connection is None and not self._hidden:
-            await self._device.start_advertising(
-                own_address_type=hci.OwnAddressType.RANDOM,
-                advertising_interval_min=ADVERTISING_MS,
-                advertising_interval_max=ADVERTISING_MS,
-            )
+        async with self._changing:
+            if self.connection is None and not self._hidden:
+                await self._device.start_advertising(
+                    own_address_type=hci.OwnAddressType.RANDOM,
+                    advertising_interval_min=ADVERTISING_MS,
+                    advertising_interval_max=ADVERTISING_MS,
+                )
 
     def _on_connection(self, connection: Connection) -> None:
         self.connection = connection
@@ -223,7 +239,15 @@ class Peripheral:
 
         return told
 
-    def _do(self, work: Awaitable[None]) -> None:
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._stopped:
+            work.close()
+            return
         job = asyncio.ensure_future(work)
         self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
+        job.add_done_callback(self._done)
+
+    def _done(self, job: asyncio.Future[None]) -> None:
+        self._jobs.discard(job)
+        if not job.cancelled() and (error := job.exception()):
+            log.error("%s: %s: %s", self.name, type(error).__name__, error)
