@@ -29,7 +29,7 @@ class Discovery:
         config: DeviceConfig,
         on_found: Callable[[DeviceInfo], None],
         on_fault: Callable[[str], None],
-        on_unavailable: Callable[[Text], None],
+        on_unavailable: Callable[[Text], None] = lambda _sentence: None,
     ) -> None:
         self._plugin = plugin
         self._reader = reader
