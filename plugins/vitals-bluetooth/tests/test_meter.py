@@ -149,6 +149,13 @@ def test_a_meter_that_was_empty_when_it_was_first_seen_hides_nothing(radio, star
     assert numbers(start(meter, history=False, memory=bench.session.memory), 2) == [1, 2]
 
 
+def test_a_first_record_that_is_unreadable_makes_no_empty_meter(radio, start):
+    meter = VirtualMeter(radio, records={1: record(1), 2: record(2)[:8]})
+    bench = start(meter, history=False)
+    told(bench, "1 could not be read")
+    assert "last_record" not in bench.session.memory
+
+
 def test_what_was_measured_since_the_first_connection_is_taken_also_if_that_broke_off(radio, start):
     meter = VirtualMeter(radio, records={n: record(n) for n in range(3)})
     meter.stop_after = 0

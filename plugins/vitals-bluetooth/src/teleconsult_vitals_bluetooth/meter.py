@@ -229,7 +229,7 @@ class Meter(StoringReader):
             self._next = Phase.ANEW, racp.report_all()
         elif self._phase is Phase.FIRST and answer.unsupported:
             self._next = Phase.FIRST_OF_ALL, racp.report_all()
-        elif self._phase in (Phase.FIRST, Phase.FIRST_OF_ALL) and done and not numbers:
+        elif self._phase in (Phase.FIRST, Phase.FIRST_OF_ALL) and answer.outcome is racp.Outcome.NO_RECORDS:
             self._owed, self._passed = False, Mark(-1, "")  # empty: all that it stores from now on is wanted
             yield Notice(DeviceState.IDLE, texts.NOTHING_STORED)
         else:

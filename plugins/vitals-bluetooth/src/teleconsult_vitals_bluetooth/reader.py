@@ -308,7 +308,7 @@ class BluetoothReader(DeviceReader):
         return texts.ASLEEP if self._took_any else texts.LOST
 
     async def _handle(self) -> None:
-        if self._queue[0].uuid in self.listens:
+        if self._queue[0].uuid in self.listens and self._queue[0].uuid != uuids.RECORD_ACCESS:
             await self._timekeeper.check()  # it stays in the queue meanwhile, where a cancellation does not lose it
             if self._cut_off is not None:
                 return
