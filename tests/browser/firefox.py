@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ class Firefox:
     def __init__(
         self,
         *,
-        authorities: Iterable[Path] = (),
+        authorities: Sequence[Path] = (),
         names: Iterable[str] = (),
         preferences: Mapping[str, bool | int | str] | None = None,
     ) -> None:
@@ -94,7 +94,8 @@ class Firefox:
         self._process: subprocess.Popen[str] | None = None
         RUNNING.append(self)
         try:
-            trust(self._profile, *authorities)
+            if authorities:
+                trust(self._profile, *authorities)
             self._process = subprocess.Popen(
                 [PROGRAM, "--headless", "--no-remote", "--profile", str(self._profile), "--remote-debugging-port", "0"],
                 stdout=subprocess.DEVNULL,
