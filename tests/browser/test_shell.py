@@ -190,7 +190,7 @@ def test_a_running_call_is_one_tap_away(gallery: Gallery) -> None:
     expect(call).to_be_hidden()
 
 
-def test_a_lost_connection_is_shown_and_watched_topics_resume(gallery: Gallery) -> None:
+def test_a_lost_connection_is_shown_and_watched_topics_are_joined_again(gallery: Gallery) -> None:
     page = gallery.open("vehicle", "today")
     wait_for_topics(page, "node")
     page.evaluate(
@@ -200,7 +200,7 @@ def test_a_lost_connection_is_shown_and_watched_topics_resume(gallery: Gallery) 
             const tell = (word) => { document.body.dataset.told = told.push(word) && told.join(" "); };
             onConnection(tell);
             watch("consult:7", {
-                resumed: () => tell("resumed"),
+                joined: () => tell("joined"),
                 "chat:message": (data) => tell(data.text),
                 "consult:changed": (data) => tell(data.consult_id),
             });
@@ -209,16 +209,16 @@ def test_a_lost_connection_is_shown_and_watched_topics_resume(gallery: Gallery) 
     wait_for_topics(page, "consult:7")
     gallery.emit("consult:changed", {"consult_id": "8", "state": "closed"}, "consult:7")  # not ours
     gallery.emit("chat:message", {"text": "before"}, "consult:7")
-    expect(page.locator("body")).to_have_attribute("data-told", "online before")
+    expect(page.locator("body")).to_have_attribute("data-told", "online joined before")
     engine = gallery.app.extensions["socketio"].server
     for sid, _ in list(engine.manager.get_participants("/live", "consult:7")):
         engine.disconnect(sid, namespace="/live")
     expect(page.locator("#strip-connection")).to_be_visible()
     expect(page.locator("#strip-uplink")).to_be_hidden()
-    expect(page.locator("body")).to_have_attribute("data-told", "online before offline online resumed")
+    expect(page.locator("body")).to_have_attribute("data-told", "online joined before offline online joined")
     expect(page.locator("#strip-connection")).to_be_hidden()
     gallery.emit("chat:message", {"text": "after"}, "consult:7")
-    expect(page.locator("body")).to_have_attribute("data-told", "online before offline online resumed after")
+    expect(page.locator("body")).to_have_attribute("data-told", "online joined before offline online joined after")
 
 
 def test_a_refused_topic_and_a_missing_answer_say_why(gallery: Gallery) -> None:
