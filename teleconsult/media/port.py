@@ -19,8 +19,8 @@ from teleconsult.media.arrivals import TICK, Arrivals
 from teleconsult.media.downtrack import Downtrack
 from teleconsult.media.source import Source
 
-FEEDBACK_INTERVAL: Final = 0.2
-"""Seconds between transport-wide feedback messages: as often as a browser needs to follow its link, and no more."""
+FEEDBACK_INTERVAL: Final = 0.1
+"""Seconds between transport-wide feedback messages: often enough for a browser to climb in steps of a second."""
 
 ASK_INTERVAL: Final = 0.04
 """Seconds between two looks at what is missing, while something is."""
@@ -365,7 +365,7 @@ class Port:
     def tick(self, now: float) -> None:
         """What is due and not done for each packet: ask again, report arrivals and reception.
 
-        The packets themselves bring it about, five times a second, which costs nobody a wake-up; whoever owns the
+        The packets themselves bring it about, ten times a second, which costs nobody a wake-up; whoever owns the
         port calls it, too, for when they stop.
         """
         if self._cipher is None or now < self._due:
