@@ -29,6 +29,7 @@ def tile(view: dict[str, Any]) -> dict[str, Any]:
         "status": view["status"] if view["status"] != "entered-in-error" else "cancelled",
         "level": "danger" if "danger" in levels else "warning" if "warning" in levels else "",
         "given": _("The device shows %(given)s", given=view["given"]) if view["given"] else "",
+        "note": _("Sent with it: %(note)s", note=view["note"]) if view.get("note") else "",
         "extra": _extra(view),
         "device": view.get("device") or (_("typed in by %(name)s", name=view["author"]) if "author" in view else ""),
         "marks": marks(view),

@@ -14,7 +14,7 @@ from sqlmodel import select
 
 from teleconsult.app import create_app
 from teleconsult.domain.errors import Conflict, NotAllowed
-from teleconsult.plugin_api import make_reading
+from teleconsult.plugin_api import ReadingFlag, make_reading
 from teleconsult.services import measuring, observations, tray
 from teleconsult.services.node import Node
 from teleconsult.store.tables import AuditEntry, Encounter, Observation, OutboxEntry, Patient
@@ -233,6 +233,16 @@ def test_the_readings_of_a_device_are_put_away_together_and_kept(vehicle: Node, 
 def test_another_vehicles_doctor_puts_nothing_away(vehicle: Node) -> None:
     with pytest.raises(NotAllowed):
         tray.put_away(vehicle, World.other_doctor, "meter", seen=NOW)
+
+
+def test_the_name_that_an_analyser_sent_stands_beside_its_result(vehicle: Node, doctor: FlaskClient) -> None:
+    flags = (ReadingFlag.WHOSE_UNKNOWN,)
+    value = {"glucose": (7.8, "mmol/L")}
+    reading = make_reading("lis", "glucose", value, taken_at=NOW, flags=flags, note="李大山 000000196001010015")
+    observations.take_reading(vehicle, reading, device_name="生化仪")
+    url = begin(doctor)
+    for page in (doctor.get("/unassigned").text, doctor.get(url).text):
+        assert "Sent with it: 李大山 000000196001010015" in page
 
 
 def test_a_page_in_the_background_takes_no_readings_when_its_connection_comes_back(
