@@ -51,7 +51,7 @@ from teleconsult.plugin_api.checking import SimulatedDevice
 R = TypeVar("R")
 T = TypeVar("T", Reading, Waveform, DeviceStatus)
 
-_WAIT = 5.0
+_WAIT = 10.0
 
 
 class DeviceBench:

@@ -327,11 +327,9 @@ def test_stored_spot_checks_are_fetched_once(radio, start):
     frames.append(b"\x01" + sfloats(93, 61) + stamp(datetime(2026, 11, 23)))
     again = start(Oximeter, peripheral, memory=bench.session.memory)
     assert again.reading().value("spo2") == 93
-    again.status("idle")
+    told(again, "1 stored")
     again.command("fetch")
-    told = again.status("idle")
-    while "no new" not in told.sentence.en:
-        told = again.status("idle")
+    told(again, "no new")
 
 
 def storing(radio, frames, features="0c00"):
