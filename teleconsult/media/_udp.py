@@ -16,7 +16,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from struct import Struct
-from time import monotonic, sleep, time_ns
+from time import time_ns
 from typing import Any, Final, Protocol, cast
 
 from cffi import FFI  # type: ignore[import-untyped]
@@ -28,12 +28,6 @@ BURST: Final = 32
 
 SEGMENTS: Final = 16
 """Most datagrams that wait for one browser; a picture of 1.5 Mbit/s is six."""
-
-PAUSE: Final = 0.001
-GATHER: Final = 0.0001
-"""Seconds of quiet after which a datagram is taken for the first of a burst, and for how long the rest may gather. To
-wake up costs more than to forward, so that a worker with little to do would spend most of its time on it; one with much
-to do is seldom quiet, and never waits."""
 
 SLOT: Final = 2048
 """Octets kept for a datagram: more than a network takes."""
@@ -186,8 +180,6 @@ class _Outbox:
 
     def __init__(self) -> None:
         self.open = False
-        self.sent = 0.0
-        """When the last burst was dealt with, in seconds of `time.monotonic`."""
         self.waiting: list[Way] = []
 
     def send(self) -> None:
@@ -372,8 +364,6 @@ class BurstTransport(asyncio.DatagramTransport):
 
     def _read(self) -> None:
         burst = _burst
-        if monotonic() - _outbox.sent > PAUSE:
-            sleep(GATHER)
         count = burst.read(self.descriptor)
         if not count:
             return
@@ -389,7 +379,6 @@ class BurstTransport(asyncio.DatagramTransport):
         finally:
             burst.renew(count)
             _outbox.send()
-            _outbox.sent = monotonic()
 
     def _sort(self, burst: Burst, firsts: bytes) -> None:
         """Hand over a burst that is not of media alone."""

@@ -155,6 +155,7 @@ class Receiver:
         self.connection = _aiortc.new_connection()
         self.delays: list[int] = []
         self.packets = 0
+        self.pictures = 0
         self._cipher: _aiortc.Cipher | None = None
         self._highest = 0
         self._ssrc = 0
@@ -171,9 +172,10 @@ class Receiver:
             assert self._cipher.open(burst.slots[number], burst.lengths[number]) == 0
             packet = burst.datagram(number)
             self.packets += 1
+            self.pictures += packet[1] >> 7
+            self._highest, self._ssrc = packet[2] << 8 | packet[3], int.from_bytes(packet[8:12], "big")
             key = self.publisher.clip.index.get(packet[rtp.payload_offset(packet) :])
             if key is not None:
-                self._highest, self._ssrc = packet[2] << 8 | packet[3], int.from_bytes(packet[8:12], "big")
                 self.delays.append(burst.arrived(number) - self.publisher.sent[key])
 
     def send_report(self) -> None:
@@ -212,7 +214,7 @@ class Load:
         self.late.clear()
         for receiver in self.receivers:
             receiver.delays.clear()
-            receiver.packets = 0
+            receiver.packets = receiver.pictures = 0
 
     async def stop(self) -> None:
         self.pause()

@@ -85,6 +85,7 @@ async def window(server: Server, load: Load, seconds: float, streams: int) -> di
     delays = np.concatenate([np.array(receiver.delays) for receiver in load.receivers]) / 1e6
     sent = sum(publisher.packets for publisher in load.publishers) - sent
     arrived = sum(receiver.packets for receiver in load.receivers)
+    pictures = sum(receiver.pictures for receiver in load.receivers)
     row = {"CPU s per stream-minute": cpu / streams * 60 / elapsed}
     if len(delays):  # a relay encodes anew: none of its packets is one of ours
         row |= {f"delay p{share} ms": float(np.percentile(delays, share)) for share in (50, 95, 99)}
@@ -92,6 +93,7 @@ async def window(server: Server, load: Load, seconds: float, streams: int) -> di
         "memory MB": memory_mb(server.pid),
         "load late p95 ms": 1000 * float(np.percentile(load.late, 95)) if load.late else 0.0,
         "packets arrived %": 100 * arrived / max(1, sent),
+        "pictures a second": pictures / streams / elapsed,
     }
 
 
@@ -158,7 +160,8 @@ def verdicts(found: Rows) -> list[str]:
 
 async def consults(seconds: float) -> Rows:
     """How many two-party consults (two pictures, two voices) one worker holds before the 95th percentile of the
-    added delay passes 20 ms. The last row is the first that is not held."""
+    added delay passes 20 ms. The last row is the first that is not held, twice: whatever else the machine does in
+    one moment does not end the search."""
     clip, server, load = Clip(), OurWorker(), Load()
     rows: Rows = {}
     await server.start()
@@ -166,12 +169,14 @@ async def consults(seconds: float) -> Rows:
         while True:
             for _ in range(STEP):
                 await server.add_consult(load, clip)
-            load.start()
-            await asyncio.sleep(WARM_UP)
-            count = len(load.publishers) // 2
-            row = await window(server, load, seconds, len(load.publishers))
-            load.pause()
-            rows[f"{count} consults"] = row
+            for _ in range(2):
+                load.start()
+                await asyncio.sleep(WARM_UP)
+                row = await window(server, load, seconds, len(load.publishers))
+                load.pause()
+                if is_held(row):
+                    break
+            rows[f"{len(load.publishers) // 2} consults"] = row
             if not is_held(row):
                 return rows
     finally:
