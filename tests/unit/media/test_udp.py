@@ -90,21 +90,34 @@ def way_from(taker: Taker, browser: socket.socket) -> Way:
     return Way({1: SimpleNamespace(protocol=protocol, remote_addr=address)}, lambda slot, length: 0, 0)
 
 
+async def until_times_are_noted(taker: Taker, browser: socket.socket) -> None:
+    """The kernel begins to note times in its own time after the first socket asks; until then they are those of
+    reading."""
+    async with asyncio.timeout(5):
+        while True:
+            browser.sendto(media(0, 20), taker.transport.get_extra_info("sockname"))
+            sent = time.time_ns()
+            time.sleep(0.01)
+            await taker.until(1)
+            _, arrived = taker.media.pop()
+            if arrived <= sent:
+                return
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_burst_comes_whole_in_order_and_with_the_kernels_times(host: str) -> None:
     async def check(taker: Taker, browser: socket.socket) -> None:
         to = taker.transport.get_extra_info("sockname")
-        browser.sendto(media(0, 20), to)
-        await taker.until(1)
+        await until_times_are_noted(taker, browser)
         sent = [media(number, 20 + 31 * (number % 40)) for number in range(100)]
         before = time.time_ns()
         for data in sent:
             browser.sendto(data, to)
         after = time.time_ns()
         time.sleep(0.1)  # the loop is busy: what is told is when they came, not when we got to them
-        await taker.until(101)
-        assert [data for data, _ in taker.media[1:]] == sent
-        times = [at for _, at in taker.media[1:]]
+        await taker.until(100)
+        assert [data for data, _ in taker.media] == sent
+        times = [at for _, at in taker.media]
         assert times == sorted(times)
         assert before - 10**6 <= times[0]
         assert times[-1] <= after + 10**6
