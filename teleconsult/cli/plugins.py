@@ -118,13 +118,15 @@ def set_(
 ) -> None:
     """Change settings."""
     from teleconsult.domain.roles import SYSTEM
+    from teleconsult.http.admin.schema import value_of
     from teleconsult.plugin_host import SettingsRefused
     from teleconsult.services import plugins as switching
 
-    changes = dict(_pair(text) for text in settings)
+    written = dict(_pair(text) for text in settings)
     with _running(is_vehicle, data_dir, database_url) as (node, host):
         view = host.plugin(name)
-        _refuse_unknown(view, changes)
+        _refuse_unknown(view, written)
+        changes = {key: value_of(view.settings_schema or {}, key, text) for key, text in written.items()}
         try:
             switching.configure(node, SYSTEM, name, {**view.settings, **changes})
         except SettingsRefused as refused:
@@ -178,11 +180,8 @@ def _running(is_vehicle: bool, data_dir: str | None, database_url: str | None) -
             host.stop()
 
 
-def _pair(text: str) -> tuple[str, Any]:
+def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals:
         raise Refused(_("Write settings as key=value: %(text)s", text=text))
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
+    return key, value

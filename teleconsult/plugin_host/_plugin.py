@@ -93,6 +93,8 @@ class HostedPlugin:
         self._closing = threading.Event()
         self._events: queue.Queue[ConsultEvent | None] = queue.Queue(config.event_queue)
         self._teller: threading.Thread | None = None
+        self._dropped = False
+        """Whether an event found no place in the queue."""
 
     @property
     def name(self) -> str:
@@ -253,7 +255,7 @@ class HostedPlugin:
         try:
             self._events.put_nowait(event)
         except queue.Full:
-            self.fault("consult_event: it is too slow for the events that come; one was dropped")
+            self._dropped = True  # counted by `_tell`: to count is no work for the consult's own thread
 
     def fault(self, error: str) -> None:
         """Count a fault, and switch the plugin off if it is one of too many."""
@@ -371,6 +373,9 @@ class HostedPlugin:
 
     def _tell(self) -> None:
         while (event := self._events.get()) is not None and not self._closing.is_set():
+            if self._dropped:
+                self._dropped = False
+                self.fault("consult_event: it is too slow for the events that come; some were dropped")
             if not self.enabled:
                 continue
             try:

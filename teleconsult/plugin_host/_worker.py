@@ -143,13 +143,14 @@ class PluginWorker:
     def _call(self, name: str, args: Mapping[str, Any], remaining: float, deadline: float) -> Any:
         number, waiting = next(self._ids), _Waiting()
         self._waiting[number] = waiting
+        late = f"{name} {_faults.LATE % {'seconds': f'{deadline:g}'}}"
+        due = time.monotonic() + remaining
         try:
-            if not self._child.send({"id": number, "call": name, "args": args}):
-                raise PluginFault(f"{name}: {_faults.HAS_ENDED}")
-            if not waiting.answered.wait(remaining):
+            if not self._send({"id": number, "call": name, "args": args}, remaining):
+                raise PluginFault(late if time.monotonic() >= due else f"{name}: {_faults.HAS_ENDED}")
+            if not waiting.answered.wait(max(due - time.monotonic(), 0.0)):
                 self.kill()
-                late = _faults.LATE % {"seconds": f"{deadline:g}"}
-                raise PluginFault(f"{name} {late}")
+                raise PluginFault(late)
         finally:
             del self._waiting[number]
         answer = waiting.answer
@@ -161,6 +162,16 @@ class PluginWorker:
         if "fault" in answer:
             raise PluginFault(f"{name}: {answer['fault']}")
         return answer.get("result")
+
+    def _send(self, message: Mapping[str, Any], remaining: float) -> bool:
+        """Send within `remaining` seconds: a process that does not read is ended, or writing to it would never end."""
+        ending = threading.Timer(remaining, self.kill)
+        ending.daemon = True
+        ending.start()
+        try:
+            return self._child.send(dict(message))
+        finally:
+            ending.cancel()
 
     def stop(self) -> None:
         """End the process kindly, or by force after a second."""

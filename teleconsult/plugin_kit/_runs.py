@@ -187,7 +187,8 @@ class Run:
                     self._declared(value.kind, self._reader.waveforms)
                 elif isinstance(value, DeviceStatus):
                     self.failures += value.state is DeviceState.FAILED
-                self.battery = getattr(value, "battery", None) or self.battery
+                if (battery := getattr(value, "battery", None)) is not None:
+                    self.battery = battery
         if self.session.refused.is_set():
             why = N_("It sent more at once than a node takes; a node ends it for that, and counts a fault.")
             self._noticed = Flooded(why)

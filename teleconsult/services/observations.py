@@ -71,9 +71,9 @@ def take_reading(
 
     It goes to the encounter the devices measure for now. It goes to the tray if there is none, if the device
     `begun` to measure for another one, if it was taken before the devices measured for this one, if it may have begun
-    while they measured for the person before, or if the device cannot tell when it was taken and nobody saw it
-    measure: it may be a stored reading of somebody else. So does what may be a test of the device, or an older reading,
-    and the result of a sample.
+    while they measured for the person before, or if nobody saw the device measure and it cannot tell when that was, or
+    tells a time that has not come: it may be a stored reading of somebody else. So does what may be a test of the
+    device, or an older reading, and the result of a sample.
     """
     actor = Actor(f"device:{reading.device_id}"[:64], device_name or reading.device_id, Role.SYSTEM)
     with node.transaction(actor) as work:
@@ -85,7 +85,8 @@ def take_reading(
         doubt = _doubt(target, taken_at, begun, reading.kind)
         if doubt is None and ReadingFlag.WHOSE_UNKNOWN in reading.flags:
             doubt = WHOSE_UNKNOWN
-        if doubt is None and begun is None and ReadingFlag.CLOCK_NOT_SET in reading.flags:
+        undated = bool(marks) or ReadingFlag.CLOCK_NOT_SET in reading.flags
+        if doubt is None and begun is None and undated:
             doubt = WHEN_UNKNOWN
         if may_be_test:
             doubt = MAY_BE_TEST

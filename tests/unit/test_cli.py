@@ -174,6 +174,8 @@ def test_plugins_are_listed_switched_and_set(run: Run) -> None:
     refused = run("plugins", "set", "vitals-simulator", "seed=many")
     assert refused.exit_code == 1
     assert refused.stderr.startswith("seed: ")
+    chosen = run("plugins", "set", "vitals-serial", "oximeter_format=13")
+    assert chosen.exit_code == 0, "a choice of texts, not a number"
 
 
 def test_check_tells_what_is_missing(run: Run, tmp_path: Path) -> None:

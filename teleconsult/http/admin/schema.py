@@ -65,6 +65,17 @@ def values_of(schema: Mapping[str, Any], form: Mapping[str, str], before: Mappin
     return restore_secrets(values, before)
 
 
+def value_of(schema: Mapping[str, Any], name: str, text: str) -> Any:
+    """One setting written as text, as on a command line: texts and choices as they stand, all else as JSON.
+
+    What cannot be read goes on as text, for the model to refuse by name.
+    """
+    kind, resolved = _kind(schema.get("properties", {}).get(name, {}), schema)
+    if kind in ("text", "secret") or (kind == "choice" and resolved.get("type", "string") == "string"):
+        return text
+    return _read("json", resolved, text)
+
+
 def without_new_secrets(
     schema: Mapping[str, Any], values: Mapping[str, Any], before: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:

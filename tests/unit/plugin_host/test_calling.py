@@ -1,12 +1,15 @@
 """Hooks are called in the plugin's process with a deadline; what a plugin does wrong is counted and seen."""
 
+import os
+import signal
+import threading
 import time
 from datetime import UTC, datetime
 
 import pytest
 
 from teleconsult.domain.errors import NotFound, Unavailable
-from teleconsult.plugin_api import Referral, ReferralRequest, ReferralTarget, hookspecs
+from teleconsult.plugin_api import Referral, ReferralRequest, ReferralTarget, hookspecs, make_reading
 from teleconsult.plugin_host import PluginStatus
 from tests.unit.plugin_host.conftest import eventually
 
@@ -111,6 +114,23 @@ def test_a_misbehaving_panel_is_left_out_counted_and_shown(plugin_host, page_con
     assert words in view.last_error
     assert view.faults == 1
     assert view.last_error_at is not None
+
+
+def test_a_plugin_that_does_not_even_read_what_it_is_asked_is_ended(plugin_host, page_context):
+    """What a page asks may be more than a pipe holds: writing it would wait for ever."""
+    host = plugin_host("every_hook", panel_deadline=0.5)
+    pressure = {"systolic": (128, "mm[Hg]"), "diastolic": (81, "mm[Hg]")}
+    many = [make_reading("cuff-1", "blood_pressure", pressure, sequence=str(number)) for number in range(200)]
+    os.kill(host._plugins["every_hook"]._worker._child.pid, signal.SIGSTOP)
+    panels: list[object] = []
+    asking = threading.Thread(target=lambda: panels.extend(host.page_panels(page_context(readings=many))), daemon=True)
+    asking.start()
+    asking.join(20)
+    assert not asking.is_alive()
+    assert panels == []
+    view = host.plugin("every_hook")
+    assert (view.faults, "did not answer within 0.5 s" in view.last_error) == (1, True)
+    eventually(lambda: host.page_panels(page_context(readings=many)), "its panel is back")
 
 
 def test_a_plugin_that_was_ended_is_back_soon(plugin_host, page_context):

@@ -189,10 +189,14 @@ class TestThePersonWasJustChanged:
         assert take_reading(node, taken)["encounter_id"] == second
 
 
-def test_a_time_that_has_not_come_is_replaced_and_said(node: Node, encounter: str) -> None:
-    shown = take_reading(node, pressure(at=NOW + timedelta(days=400)))
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_time_that_has_not_come_is_replaced_and_said(node: Node, encounter: str, seen: bool) -> None:
+    """When it was taken is then as unknown as if the device told nothing."""
+    reading = pressure(at=NOW + timedelta(days=400))
+    shown = take_reading(node, reading, begun=Begun(encounter) if seen else None)
     assert shown["taken_at"] == "2026-11-24T02:00:00Z"
-    assert [mark["mark"] for mark in shown["marks"]] == ["clock"]
+    assert [mark["mark"] for mark in shown["marks"]] == (["clock"] if seen else ["clock", "when_unknown"])
+    assert shown["encounter_id"] == (encounter if seen else None)
 
 
 @pytest.mark.parametrize("seen", [True, False])
