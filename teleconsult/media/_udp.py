@@ -187,7 +187,11 @@ class _Outbox:
         self.open = False
         waiting, self.waiting = self.waiting, []
         for way in waiting:
-            way.flush()
+            count = way.waiting
+            try:
+                way.flush()
+            except Exception:  # costs that browser what waited, and no other
+                way.dropped += count
 
 
 _outbox: Final = _Outbox()
@@ -268,7 +272,13 @@ class Way:
         self.put(end - start)
 
     def put(self, size: int) -> None:
-        """Protect and send the packet of so many octets that was written to `buffer` at octet `waiting` * SLOT."""
+        """Protect and send the packet of so many octets that was written to `buffer` at octet `waiting` * SLOT.
+
+        One that leaves no room for what protecting adds is dropped: it would grow into what lies behind.
+        """
+        if size > self.capacity:
+            self.dropped += 1
+            return
         place = self.waiting
         self._sizes[2 * place + 1] = size
         self.waiting = place + 1

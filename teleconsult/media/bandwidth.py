@@ -56,16 +56,22 @@ class Downlink:
         self._strained = False
         self._full_at: int | None = None
 
+    def renewed(self) -> Downlink:
+        """The same link for a new connection: what was learnt of how much it carries."""
+        link = Downlink()
+        link.limit, link._full_at = self.limit, self._full_at
+        return link
+
     def measure(self, octets: int, ceiling: int, now: float) -> None:
         """Note how many octets of pictures have been sent altogether. `ceiling` is the most, in bit/s, there is to
-        send: a limit beyond it is none."""
+        send: a limit beyond it is none; 0: nothing is sent yet, and nothing learnt."""
         if self._at is None or now <= self._at:
             self._octets, self._at = octets, now
             return
         elapsed = now - self._at
         self.rate += (8 * (octets - self._octets) / elapsed - self.rate) * min(1.0, elapsed)
         self._octets, self._at = octets, now
-        if self.limit is not None and not self._strained:
+        if self.limit is not None and not self._strained and ceiling:
             self._grow(self.limit, elapsed, ceiling)
 
     def _grow(self, limit: int, elapsed: float, ceiling: int) -> None:

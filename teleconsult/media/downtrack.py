@@ -128,12 +128,15 @@ class Downtrack:
         mid: tuple[int, bytes] | None,
     ) -> None:
         """Set what this receiver agreed to. The MID goes along until the receiver reports on our SSRC."""
+        before = (self._types, self._time_head, self._mid)
         self._payload_types = dict(payload_types)
         self._rtx_types = dict(rtx_types)
         self._time_head = abs_send_time << 28 | 2 << 24 if abs_send_time else 0
         self._mid = mid
         if self.source is not None:
             self._map_types(self.source)
+            if before != (self._types, self._time_head, self._mid):
+                self._headers_change()
 
     def _map_types(self, source: Source) -> None:
         self._types = [-1] * 128
@@ -318,6 +321,10 @@ class Downtrack:
 
     def _leave_mid_out(self) -> None:
         self._mid = None
+        self._headers_change()
+
+    def _headers_change(self) -> None:
+        """What was sent up to now had other headers than it would be given now: it cannot be repeated."""
         if self.source is not None:
             self._plain_from = (self.source.position()[0] + self._sequence_offset + 1) & 0xFFFF
             self._plain_until = self.packets + GUARDED

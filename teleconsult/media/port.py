@@ -34,6 +34,9 @@ MAX_REPORTERS: Final = 64
 UNLIMITED: Final = 100_000_000
 """Bits per second that take an earlier limit back."""
 
+FREES: Final = 5
+"""How often that is said."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cipher:
@@ -67,8 +70,10 @@ class Port:
         "_due",
         "_ended_octets",
         "_ended_packets",
+        "_ended_pictures",
         "_ended_unsent",
         "_feedback_at",
+        "_frees",
         "_limited",
         "_limited_at",
         "_offset",
@@ -117,9 +122,12 @@ class Port:
         """Called with every report on pictures: share of packets lost, seconds there and back if known."""
         self._limited: int | None = None
         self._limited_at = 0.0
+        self._frees = 0
+        """How often it is still to be said that there is no limit any more."""
         self._counted = (0, 0)
         self._ended_packets = 0
         self._ended_octets = 0
+        self._ended_pictures = 0
         self._ended_unsent = 0
         self._due = 0.0
         self._feedback_at = 0.0
@@ -182,8 +190,10 @@ class Port:
             self._ended_packets += down.packets + down.resent_packets
             self._ended_octets += down.octets + down.resent_octets
             self._ended_unsent += down.refused
+            self._ended_pictures += down.octets + down.resent_octets if down.kind == "video" else 0
         if down.source is not None:
             down.source.detach(down)
+            down.source = None
 
     def set_transport_extension(self, number: int) -> None:
         """The header extension that numbers all packets of this browser, or 0: none was agreed."""
@@ -323,15 +333,21 @@ class Port:
         return min(known) if known else None
 
     def limit(self, source: Source, bitrate: int | None, now: float) -> None:
-        """Hold this browser's picture to `bitrate` (bit/s), or to nothing: told when it falls, and every second."""
+        """Hold this browser's picture to `bitrate` (bit/s), or to nothing: told when it falls, and every second.
+
+        That there is no limit any more is told `FREES` times, since any datagram may be lost.
+        """
         if bitrate is None:
-            if self._limited is None:
+            if self._limited is not None:
+                self._limited, self._frees, self._limited_at = None, FREES, now - 1.0
+            if not self._frees or now - self._limited_at < 1.0:
                 return
-            bitrate, self._limited = UNLIMITED, None
+            self._frees -= 1
+            bitrate = UNLIMITED
         else:
             if now - self._limited_at < 1.0 and self._limited is not None and bitrate > 0.95 * self._limited:
                 return
-            self._limited = bitrate
+            self._limited, self._frees = bitrate, 0
         self._limited_at = now
         self.send_rtcp(rtcp.receiver_report(self.ssrc) + rtcp.remb(self.ssrc, bitrate, [source.ssrc]))
 
@@ -353,8 +369,10 @@ class Port:
 
     @property
     def pictures_octets(self) -> int:
-        """Octets of pictures sent, over the streams that are sent now."""
-        return sum(down.octets + down.resent_octets for down in self._downs.values() if down.kind == "video")
+        """Octets of pictures sent."""
+        return self._ended_pictures + sum(
+            down.octets + down.resent_octets for down in self._downs.values() if down.kind == "video"
+        )
 
     def traffic(self) -> tuple[int, int]:
         """Octets received and sent since the last call."""

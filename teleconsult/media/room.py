@@ -59,6 +59,8 @@ class Room:
         self._emit = emit
         self._tasks: set[asyncio.Task[None]] = set()
         self._downlinks: dict[str, Downlink] = {}
+        self._links: dict[str, Downlink] = {}
+        """Each participant's latest: who joins again does so on the same link."""
         self._on_empty = on_empty
         self._quality_at = monotonic()
         self._loop = asyncio.get_running_loop()
@@ -72,7 +74,8 @@ class Room:
             return
         peer = Peer(name, participant, self._config, self)
         self.peers[name] = peer
-        link = self._downlinks[name] = Downlink()
+        link = self._downlinks[name] = self._links.get(participant, Downlink()).renewed()
+        self._links[participant] = link
         peer.port.on_estimate = partial(self._on_estimate, peer)
         peer.port.on_report = link.report
         self._tell_state(peer)
@@ -94,12 +97,12 @@ class Room:
             self._spawn(peer.close())
 
     def close_soon(self) -> None:
-        """Close all peers, without waiting for it."""
-        self._spawn(self.close())
+        """Close all peers there are now, without waiting for it."""
+        self._spawn(_close(list(self.peers.values())))
 
     async def close(self) -> None:
-        """Close all peers."""
-        await asyncio.gather(*(peer.close() for peer in list(self.peers.values())))
+        """Close all peers there are now."""
+        await _close(list(self.peers.values()))
 
     # -- what peers tell ---------------------------------------------------------------------------------
 
@@ -259,6 +262,10 @@ class Room:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _close(peers: list[Peer]) -> None:
+    await asyncio.gather(*(peer.close() for peer in peers))
 
 
 def _refusal(room: str, peer: str, code: str) -> SignalRefused:

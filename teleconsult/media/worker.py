@@ -14,8 +14,10 @@ import os
 import resource
 import signal
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
+from queue import SimpleQueue
 from time import monotonic
 from typing import Any, Final
 
@@ -51,12 +53,45 @@ NICENESS: Final = -10
 
 STATUS_INTERVAL: Final = 2.0
 
+BACKLOG: Final = 200
+"""Untold events from which on no more of how things go are kept."""
+
+Event = SignalOut | SignalRefused | PeerState | PeerQuality | Ready | WorkerStatus
+
+
+class Teller:
+    """Tells the parent what happens, on a thread of its own: a parent that stands still must not stop the calls.
+
+    While it does, how things go is left out, and what a call needs is kept.
+    """
+
+    def __init__(self, channel: ChildChannel) -> None:
+        self._channel = channel
+        self._waiting: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="teller", daemon=True)
+        self._thread.start()
+
+    def tell(self, event: Event) -> None:
+        """Tell this as soon as the parent listens."""
+        if self._waiting.qsize() < BACKLOG or not isinstance(event, (PeerQuality, WorkerStatus)):
+            self._waiting.put(event.model_dump())
+
+    def end(self, patience: float = 1.0) -> None:
+        """Tell what is left, for so many seconds at most."""
+        self._waiting.put(None)
+        self._thread.join(patience)
+
+    def _run(self) -> None:
+        while (message := self._waiting.get()) is not None:
+            self._channel.send(message)
+
 
 class Worker:
     """All rooms of this process."""
 
     def __init__(self, channel: ChildChannel) -> None:
         self._channel = channel
+        self._teller = Teller(channel)
         self._config = MediaConfig()
         self._rooms: dict[str, Room] = {}
         self._status_at = monotonic()
@@ -77,6 +112,7 @@ class Worker:
         finally:
             ticking.cancel()
             await self.close()
+            self._teller.end()
 
     async def close(self) -> None:
         """Close every room; browsers are told by DTLS."""
@@ -113,11 +149,11 @@ class Worker:
             del self._rooms[room.name]
             self._ended += room.ended
 
-    def emit(self, event: SignalOut | SignalRefused | PeerState | PeerQuality | Ready | WorkerStatus) -> None:
+    def emit(self, event: Event) -> None:
         """Tell the parent."""
         if isinstance(event, PeerState) and event.state in ("closed", "failed"):
             self._closed += 1
-        self._channel.send(event.model_dump())
+        self._teller.tell(event)
 
     async def _tell_status(self) -> None:
         while True:

@@ -17,6 +17,8 @@ class Stay:
     role: str
     organization: str = ""
     peer: str | None = None
+    peers: set[str] = field(default_factory=set)
+    """All connections of this person that may still live: the latest, and those that it is to replace."""
     channel: str | None = None
     audio: bool = True
     video: bool = True

@@ -187,6 +187,7 @@ class CallDesk:
                 call.stays[actor.user_id] = stay
             old_channel, stay.channel = stay.channel, channel
             stay.peer, stay.connected = message.peer, False
+            stay.peers.add(message.peer)
             stay.audio, stay.video = message.audio, message.video
             stay.away_since = call.empty_since = None
             return stay, is_new, old_channel
@@ -300,11 +301,15 @@ class CallDesk:
     def _on_peer_state(self, event: PeerState) -> None:
         with self._lock:
             call = self._calls.get(event.room)
+            ended = event.state in ("failed", "closed")
+            if call is not None and ended:
+                for one in call.stays.values():
+                    one.peers.discard(event.peer)
             stay = call.by_peer(event.peer) if call is not None else None
             if stay is None:
                 return  # a replaced peer that closes
             stay.connected = event.state == "connected"
-            if event.state in ("failed", "closed"):
+            if ended:
                 stay.peer = None
         self._tell_participants(event.room)
 
@@ -315,6 +320,7 @@ class CallDesk:
                 return
             for stay in call.stays.values():
                 stay.peer, stay.connected = None, False
+                stay.peers.clear()
         log.warning("a media worker took a call with it; its people join again", consult=consult_id)
         self._tell(f"consult:{consult_id}", "call:reset", {"consult_id": consult_id})
         self._tell_participants(consult_id)
@@ -372,9 +378,9 @@ class CallDesk:
         return stay
 
     def _let_go(self, consult_id: str, stays: list[Stay]) -> None:
-        for stay in stays:
-            if stay.peer is not None and self._node.media is not None:
-                self._node.media.leave(consult_id, stay.peer)
+        for peer in [peer for stay in stays for peer in tuple(stay.peers)]:
+            if self._node.media is not None:
+                self._node.media.leave(consult_id, peer)
         call_access.write_departure(self._node, [stay.id for stay in stays])
         self._tell_participants(consult_id)
 

@@ -176,9 +176,11 @@ class Malicious:
     def _wild(self) -> bytes:
         """Its own streams, with jumps, contributing sources, extensions, padding and payload types of all sorts."""
         number = next(self._numbers) * self._rng.choice((1, 1, 1, 300))
-        return self._media(
-            self._rng.choice(self._own), 0x80 | self._rng.randrange(64), number, self._rng.randrange(900)
-        )
+        return self._media(self._rng.choice(self._own), 0x80 | self._rng.randrange(64), number, self._size())
+
+    def _size(self) -> int:
+        """Mostly that of a packet; sometimes more than any network takes, up to what a socket reads at once."""
+        return self._rng.randrange(900) if self._rng.random() < 0.8 else self._rng.randrange(1100, 2040)
 
     def _media(self, ssrc: int, first: int, number: int, size: int) -> bytes:
         kind = self._rng.choice((96, 97, 98, 111, 224, 225, 239))

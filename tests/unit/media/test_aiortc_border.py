@@ -6,43 +6,19 @@ When one fails after an upgrade, its name says what moved; mend `teleconsult/med
 from __future__ import annotations
 
 import asyncio
-import copy
 import gc
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
-from typing import Any
 
 import aioice.ice
-import aiortc.rtcicetransport
-import aiortc.rtcpeerconnection
 import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
-from aiortc.codecs import CODECS, HEADER_EXTENSIONS
 from pylibsrtp import Policy, Session
 
 from teleconsult.media import _aiortc, _srtp, rtp
 from teleconsult.media._udp import Burst
 from teleconsult.media.peer import announce
-
-
-@pytest.fixture
-def installed() -> Iterator[None]:
-    """aiortc as a worker has it, and as it was afterwards."""
-    tables: list[Any] = [*CODECS.values(), *HEADER_EXTENSIONS.values()]
-    saved = copy.deepcopy(tables)
-    names = [
-        (aiortc.rtcpeerconnection, "RTCRtpSender"),
-        (aiortc.rtcpeerconnection, "RTCRtpReceiver"),
-        (aiortc.rtcicetransport, "Connection"),
-    ]
-    originals = [getattr(module, name) for module, name in names]
-    _aiortc.install()
-    yield
-    for table, old in zip(tables, saved, strict=True):
-        table[:] = old
-    for (module, name), original in zip(names, originals, strict=True):
-        setattr(module, name, original)
 
 
 async def connect() -> tuple[RTCPeerConnection, RTCPeerConnection]:

@@ -122,6 +122,19 @@ def test_limit_that_is_not_used_passes_where_the_link_was_full_more_slowly_and_n
     assert link.limit is None
 
 
+def test_a_new_connection_begins_with_what_the_link_carried() -> None:
+    link = Link(1_500_000)
+    assert link.downlink.estimate(400_000)
+    again = link.downlink.renewed()
+    for now in (1.0, 2.0, 3.0):
+        again.measure(0, 0, now)  # nothing is sent yet
+    assert again.share(1) == 400_000
+    again.measure(0, CEILING, 4.0)
+    again.measure(50_000, CEILING, 5.0)
+    assert again.limit is not None
+    assert again.limit > 400_000
+
+
 def test_queue_of_a_busy_browser_is_none() -> None:
     link = Link(1_500_000)
     link.downlink.estimate(600_000)

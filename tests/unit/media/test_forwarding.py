@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -230,6 +231,24 @@ def test_no_number_is_ever_protected_with_another_header() -> None:
     picture.feed(1, 10.0)
     viewer.down.resend(viewer.sequences(), 10.2)
     assert len(viewer.packets) == 1, "it went out with its time of sending"
+
+
+@pytest.mark.parametrize(
+    ("types", "mid", "times"), [({"opus": 111}, None, 0), ({"opus": 112}, (1, b"0"), 0), ({"opus": 111}, (1, b"0"), 3)]
+)
+def test_a_new_agreement_repeats_nothing_with_another_header(
+    types: dict[str, int], mid: tuple[int, bytes] | None, times: int
+) -> None:
+    """Whoever joins or leaves has everybody negotiate anew, also before a receiver has reported."""
+    bench, receiver = talking()
+    bench.feed(100, 10.0)
+    receiver.down.negotiate(types, {}, times, mid)
+    receiver.down.negotiate({"opus": 111}, {}, 0, None)
+    receiver.down.resend(receiver.sequences(), 10.2)
+    assert len(receiver.packets) == 1
+    bench.feed(101, 10.3)
+    receiver.down.resend(receiver.sequences()[-1:], 10.4)
+    assert receiver.packets[1] == receiver.packets[2], "what came since can be repeated"
 
 
 def test_nacks_are_answered_for_as_long_as_a_call_lasts() -> None:

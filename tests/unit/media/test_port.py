@@ -10,7 +10,7 @@ from teleconsult.media import rtcp, rtp
 from teleconsult.media._udp import ffi
 from teleconsult.media.arrivals import Arrivals
 from teleconsult.media.downtrack import Downtrack
-from teleconsult.media.port import MAX_REPORTERS, UNLIMITED, Cipher, Port
+from teleconsult.media.port import FREES, MAX_REPORTERS, UNLIMITED, Cipher, Port
 from teleconsult.media.source import Source
 from tests.unit.media.packets import fields, give, packet, way_to
 
@@ -184,3 +184,35 @@ def test_publisher_is_limited_when_it_falls_and_told_when_it_is_over() -> None:
     port.limit(source, None, 3.8)
     assert len(told()) == 4
     assert told()[-1] > UNLIMITED * 0.99
+    for tenth in range(40, 200):
+        port.limit(source, None, tenth / 10)
+    assert len(told()) == 3 + FREES, "one that is lost must not hold the picture back for ever"
+    assert told()[-1] > UNLIMITED * 0.99
+
+
+def test_a_limit_ends_the_news_of_its_end() -> None:
+    port, plain, source = publishing()
+    for bitrate, now in ((500_000, 1.0), (None, 2.0), (400_000, 2.5), (400_000, 4.0)):
+        port.limit(source, bitrate, now)
+    told = [one.bitrate for one in plain.reports if isinstance(one, rtcp.Remb)]
+    assert [bitrate > UNLIMITED * 0.99 for bitrate in told] == [False, True, False, False]
+
+
+def test_pictures_that_have_ended_still_count() -> None:
+    """Or the rate of a link would fall below nothing when somebody leaves."""
+    port, _, source = publishing()
+    viewer, seen, down = receiving(source)
+    give(port, packet(1))
+    assert len(seen.sent) == 1
+    before = viewer.pictures_octets
+    viewer.remove_down(down)
+    assert viewer.pictures_octets == before > 0
+
+
+def test_a_held_picture_of_a_closed_port_has_nothing_to_go_on_with() -> None:
+    port, _, source = publishing()
+    viewer, _, down = receiving(source)
+    give(port, packet(1))
+    down.hold()
+    viewer.close()
+    assert down.source is None

@@ -246,3 +246,26 @@ def test_a_packet_that_is_too_long_is_refused() -> None:
         way.send(bytes(20), bytes(_udp.SLOT - 100))
     way.send(bytes(20), bytes(1000))
     assert way.dropped == 1, "there is no way yet"
+
+
+def test_nothing_is_protected_that_would_grow_beyond_its_slot() -> None:
+    sealed: list[int] = []
+    way = Way({}, lambda slot, length: sealed.append(length[0]) or 0, 144)
+    way.put(way.capacity + 1)
+    assert (way.dropped, way.waiting, sealed) == (1, 0, [])
+    way.put(way.capacity)
+    assert sealed == [_udp.SLOT - 144]
+
+
+def test_a_way_that_fails_costs_its_own_packets_alone() -> None:
+    def break_down(slot: Any, length: Any) -> int:
+        raise RuntimeError
+
+    outbox = _udp._Outbox()
+    broken, whole = (Way({}, seal, 144) for seal in (break_down, lambda slot, length: 0))
+    for way in (broken, whole):
+        way.waiting = 2
+    outbox.waiting = [broken, whole]
+    outbox.send()
+    assert (broken.dropped, broken.waiting) == (2, 0)
+    assert whole.waiting == 0

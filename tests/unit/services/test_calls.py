@@ -187,6 +187,26 @@ def test_whose_invitation_is_withdrawn_leaves(desk: Desk) -> None:
     assert desk.told("call:ended")[-1][0] == f"channel:{World.township_doctor.user_id}"
 
 
+def test_whoever_leaves_leaves_with_every_connection(desk: Desk) -> None:
+    """The worker keeps an older one until a newer one is connected, which a browser may never do."""
+    desk.enter(World.doctor)
+    first, second, third = desk.enter(World.specialist), peer_id(), peer_id()
+    for peer in (second, third):
+        desk.say(World.specialist, "call:join", peer=peer)
+    desk.media.connect(desk.consult, second, "failed")
+    desk.desk.remove(desk.consult, World.specialist.user_id)
+    assert {peer for what, _, peer in (one[:3] for one in desk.media.asked) if what == "leave"} == {first, third}
+    assert desk.names() == ["车医生"]
+
+
+def test_a_connection_that_fails_does_not_hide_an_older_one(desk: Desk) -> None:
+    first, second = desk.enter(World.specialist), peer_id()
+    desk.say(World.specialist, "call:join", peer=second)
+    desk.media.connect(desk.consult, second, "failed")
+    desk.desk.channel_gone(World.specialist.user_id, ended=True)
+    assert ("leave", desk.consult, first) in desk.media.asked
+
+
 def test_a_reload_keeps_the_place_and_the_stay(desk: Desk) -> None:
     desk.enter(World.doctor, "old-tab")
     desk.enter(World.specialist)
