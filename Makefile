@@ -20,12 +20,13 @@ setup: .venv/.projects $(CATALOGUES:.po=.mo) ## Install teleconsult, its plugins
 demo: setup ## Start a hub and a vehicle node with invented people; Ctrl-C stops both
 	@$(BIN)/teleconsult demo
 
-test: setup ## Run all tests: unit (on both databases), integration, real browsers
+test: setup ## Run all tests: unit, processes, integration (on both databases), real browsers
 	@scripts/system-packages test
 	@status=0; \
 	$(BIN)/python -m pytest tests/unit $(wildcard plugins/*/tests) -n 2 || status=1; \
+	$(BIN)/python -m pytest tests/processes -n 2 || status=1; \
 	echo "The tests that use a database, on PostgreSQL:"; \
-	$(BIN)/python -m tests.support.postgres $(BIN)/python -m pytest tests/unit tests/integration -n 2 || status=1; \
+	$(BIN)/python -m tests.support.postgres $(BIN)/python -m pytest tests/unit tests/processes tests/integration -n 2 || status=1; \
 	$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile || status=1; \
 	$(BIN)/python -m pytest tests/browser || status=1; \
 	exit $$status

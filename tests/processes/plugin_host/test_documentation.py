@@ -18,7 +18,7 @@ from teleconsult.domain.plugin_state import MemoryPluginStateStore
 from teleconsult.plugin_api import DeviceStatus, PluginInfo, Reading
 from teleconsult.plugin_host import DeviceAssignment, PluginConfig, PluginHost, PluginStatus
 from teleconsult.plugin_kit import RULES, check_plugin
-from tests.unit.plugin_host.conftest import eventually
+from tests.processes.plugin_host.conftest import eventually
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = ROOT / "docs" / "plugins"

@@ -15,7 +15,7 @@ from teleconsult.plugin_host import DeviceAssignment, DeviceConfig, PluginStatus
 from teleconsult.plugin_host._busy import BusyWatch
 from teleconsult.plugin_host._discovery import Discovery
 from tests.plugins import install
-from tests.unit.plugin_host.conftest import assign, eventually
+from tests.processes.plugin_host.conftest import assign, eventually
 
 
 @pytest.fixture

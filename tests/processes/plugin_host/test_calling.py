@@ -11,7 +11,7 @@ import pytest
 from teleconsult.domain.errors import NotFound, Unavailable
 from teleconsult.plugin_api import Referral, ReferralRequest, ReferralTarget, hookspecs, make_reading
 from teleconsult.plugin_host import PluginStatus
-from tests.unit.plugin_host.conftest import eventually
+from tests.processes.plugin_host.conftest import eventually
 
 TARGETS = [
     ReferralTarget(organization_id="far", name="Far", level="core", distance_km=40),
