@@ -308,7 +308,7 @@ def test_a_text_that_nobody_asked_for_is_nothing():
     assert (found.unknown, found.refused) == ([], [])
 
 
-@pytest.mark.parametrize("unit", ["", "g/L", "kPa", "?"])
+@pytest.mark.parametrize("unit", ["", "g/L", "kPa", "?", "mm", "MM"])
 def test_a_unit_is_never_guessed(unit):
     found = sort(message(result(1, "14743-9", "7.3", unit)))
     assert found.ready == []
@@ -317,7 +317,8 @@ def test_a_unit_is_never_guessed(unit):
 
 @pytest.mark.parametrize(
     ("word", "unit"),
-    [("mmol/l", "mmol/L"), ("MG/DL", "mg/dL"), ("mmHg", "mm[Hg]"), ("bpm", "/min"), ("℃", "Cel"), ("公斤", "kg")],
+    [("mmol/l", "mmol/L"), ("MG/DL", "mg/dL"), ("mmHg", "mm[Hg]"), ("bpm", "/min"), ("℃", "Cel"), ("公斤", "kg")]
+    + [(" mM ", "mmol/L"), ("mm", None)],
 )
 def test_unit_words(word, unit):
     assert ucum(word) == unit
