@@ -227,6 +227,86 @@ def test_two_pressures_in_one_order_are_two_readings():
     assert len({ready.sequence for ready in found.ready}) == 2
 
 
+SYS, DIA, MEAN, RATE = "8480-6", "8462-4", "8478-0", "8867-4"
+
+
+def pressures(*rows):
+    """What becomes of these (code, value, sub-ID and status if any) of one order."""
+    segments = []
+    for number, (code, value, *more) in enumerate(rows, 1):
+        sub_id, status = (*more, *("", "F")[len(more) :])
+        unit = "/min" if code == RATE else "mm[Hg]"
+        segments.append(result(number, code, value, unit, sub_id=sub_id, status=status))
+    return sort(message(*segments))
+
+
+def shown(found):
+    return [{name: int(number) for name, (number, _) in ready.values.items()} for ready in found.ready]
+
+
+def test_sub_ids_say_which_numbers_belong_together():
+    found = pressures((SYS, 120, "1"), (SYS, 190, "2"), (DIA, 80, "1"), (DIA, 115, "2"), (RATE, 88, "2"))
+    assert shown(found) == [
+        {"systolic": 120, "diastolic": 80},
+        {"systolic": 190, "diastolic": 115, "pulse_rate": 88},
+    ]
+    assert found.refused == []
+
+
+def test_numbers_of_different_sub_ids_are_never_one_reading():
+    found = pressures((SYS, 190, "1"), (DIA, 80, "2"))
+    assert (found.ready, len(found.refused)) == ([], 2)
+
+
+def test_sub_ids_tell_equal_measurements_apart():
+    rows = [result(1, code, value, "mm[Hg]", sub_id=sub) for sub in "12" for code, value in ((SYS, 120), (DIA, 80))]
+    found = sort(message(*rows))
+    assert len({ready.sequence for ready in found.ready}) == 2
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(SYS, 120), (SYS, 190), (DIA, 80), (DIA, 115)],
+        [(SYS, 120), (DIA, 115), (SYS, 190)],
+        [(SYS, 120), (DIA, 80), (SYS, 190), (DIA, 115), (MEAN, 93), (MEAN, 140)],
+        [(SYS, 120), (SYS, 190), (DIA, 80), (DIA, 115), (RATE, 70), (RATE, 90)],
+        [(SYS, "", "", "X"), (SYS, 190), (DIA, 80), (DIA, 115)],
+    ],
+)
+def test_numbers_that_came_mixed_are_not_paired(rows):
+    found = pressures(*rows)
+    assert found.ready == []
+    [sentence] = found.refused
+    assert "mixed" in sentence.en
+    assert "混在一起" in sentence.zh
+
+
+@pytest.mark.parametrize("missing", [("", "X"), ("HI", "F"), ("++", "F"), ("", "D")])
+def test_a_number_that_is_missing_is_not_made_up_from_the_next_measurement(missing):
+    value, status = missing
+    found = pressures((SYS, value, "", status), (DIA, 115), (SYS, 120), (DIA, 80))
+    assert shown(found) == [{"systolic": 120, "diastolic": 80}]
+    found = pressures((SYS, 190), (DIA, value, "", status), (SYS, value, "", status), (DIA, 80))
+    assert found.ready == []
+    assert "systolic and diastolic" in found.refused[-1].en
+
+
+@pytest.mark.parametrize(
+    ("rows", "kinds"),
+    [
+        ([(SYS, "", "", "X"), (DIA, "", "", "X"), (RATE, 72)], ["heart_rate"]),
+        ([(SYS, 120), (DIA, 80), (RATE, 72), (RATE, 90)], ["blood_pressure", "heart_rate", "heart_rate"]),
+        ([(SYS, 120), (DIA, 80), (SYS, 190), (DIA, 115), (RATE, 90)], ["blood_pressure"] * 2 + ["heart_rate"]),
+    ],
+)
+def test_a_heart_rate_without_a_pressure_of_its_own_is_a_reading_by_itself(rows, kinds):
+    found = pressures(*rows)
+    assert [ready.kind for ready in found.ready] == kinds
+    assert all("pulse_rate" not in numbers for numbers in shown(found))
+    assert found.refused == []
+
+
 def test_orders_are_kept_apart():
     found = sort(message(result(1, "8480-6", "128", "mm[Hg]"), "OBR|2||8|x", result(1, "8462-4", "82", "mm[Hg]")))
     assert found.ready == []
@@ -317,8 +397,16 @@ def test_a_unit_is_never_guessed(unit):
 
 @pytest.mark.parametrize(
     ("word", "unit"),
-    [("mmol/l", "mmol/L"), ("MG/DL", "mg/dL"), ("mmHg", "mm[Hg]"), ("bpm", "/min"), ("℃", "Cel"), ("公斤", "kg")]
-    + [(" mM ", "mmol/L"), ("mm", None)],
+    [
+        ("mmol/l", "mmol/L"),
+        (" mM ", "mmol/L"),
+        ("mm", None),
+        ("MG/DL", "mg/dL"),
+        ("mmHg", "mm[Hg]"),
+        ("bpm", "/min"),
+        ("℃", "Cel"),
+        ("公斤", "kg"),
+    ],
 )
 def test_unit_words(word, unit):
     assert ucum(word) == unit
