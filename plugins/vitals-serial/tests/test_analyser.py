@@ -10,7 +10,7 @@ from teleconsult_vitals_serial.settings import SerialSettings, split_address
 from teleconsult_vitals_serial.simulated.analysers import block, result, result_message
 from teleconsult_vitals_serial.simulated.lines import VirtualLine
 
-from teleconsult.plugin_api import DeviceInfo, DeviceUnavailable, ReadingFlag
+from teleconsult.plugin_api import DeviceInfo, DeviceUnavailable, Reading, ReadingFlag
 
 GLUCOSE = result(1, "14743-9", "7.3", "mmol/L")
 
@@ -111,7 +111,6 @@ def test_a_repeated_message_is_the_same_reading_and_is_answered_again(listening)
     ("message", "code"),
     [
         (result_message("7", [result(1, "14743-9", "++", "mmol/L")]), "AE"),
-        (result_message("7", [GLUCOSE], processing="T"), "AE"),
         (result_message("7", [GLUCOSE], message_type="ADT^A01"), "AR"),
         (result_message("7", [GLUCOSE], charset="EBCDIC"), "AR"),
         (result_message("7", [result(1, "14743-9", "", "mmol/L", status="X")]), "AA"),
@@ -127,6 +126,26 @@ def test_what_gives_no_reading_is_answered_with_a_sentence(listening, message, c
     assert bench.status("idle" if code == "AA" else "failed").sentence.zh
     with pytest.raises(AssertionError, match="no reading"):
         bench.reading(timeout=0.2)
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (result_message("7", [GLUCOSE], processing="T"), "测试"),
+        (result_message("7", [GLUCOSE], processing="D"), "测试"),
+        (result_message("7", [result(1, "14743-9", "7.3", "mmol/L", status="D")]), "撤回"),
+        (result_message("7", [result(1, "14743-9", "7.3", "mmol/L", status="W")]), "撤回"),
+    ],
+)
+def test_what_will_never_be_taken_is_said_and_not_sent_for_ever(listening, message, said):
+    bench = listening()
+    sender = listening.connect()
+    sender.send(message)
+    code, control_id, sentence = sender.answer()
+    assert (code, control_id) == ("AA", "7")
+    assert said in sentence
+    assert said in bench.status("failed").sentence.zh
+    assert not any(isinstance(each, Reading) for each in list(bench.session.sent.queue))
 
 
 def test_a_message_of_unknown_results_alone_is_answered_and_not_sent_for_ever(listening):

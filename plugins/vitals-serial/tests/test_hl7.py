@@ -344,7 +344,8 @@ def test_a_correction_is_another_reading_and_says_so():
 def test_a_result_taken_back_deletes_nothing_and_is_said(status):
     found = sort(message(result(1, "14743-9", "7.3", "mmol/L", status=status)))
     assert found.ready == []
-    assert "took a result back" in found.refused[0].en
+    assert "took a result back" in found.taken_back[0].en
+    assert found.refused == []
 
 
 @pytest.mark.parametrize("value", ["", "++++", "1e3", "NaN", "inf", "7,3", "７.3", "1234567890123", "."])

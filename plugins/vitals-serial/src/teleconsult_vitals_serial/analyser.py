@@ -86,7 +86,7 @@ class Analyser(DeviceReader):
                 await self._answer(session, send, rejected.header, "AR", rejected.sentence)
             return
         if results.header.processing_id[:1] in TRAINING:
-            await self._refuse(session, send, results.header, TEST_MESSAGE)
+            await self._refuse(session, send, results.header, TEST_MESSAGE, "AA")
             return
         await self._handle_results(session, results, send)
 
@@ -108,15 +108,15 @@ class Analyser(DeviceReader):
             except ReadingNotTaken:
                 await self._refuse(session, send, results.header, NOT_KEPT)
                 return
+        grave = [*found.beyond[:3], *found.taken_back[:3]]
         if found.refused:
-            sentence = _joined([*found.beyond[:3], found.refused[0]])
+            sentence = _joined([*grave, found.refused[0]])
             await self._refuse(session, send, results.header, sentence)
         else:
             # Also what is not known here is answered AA: an analyser would send it again for ever.
-            known = found.ready or found.cannot_be_had or found.beyond
-            sentence = _summary(found, results.left_out) if known else NOTHING_KNOWN
-            grave = found.beyond or not known
-            await session.status(DeviceState.FAILED if grave else DeviceState.IDLE, sentence)
+            known = found.ready or found.cannot_be_had or grave
+            sentence = _joined([*grave, _summary(found, results.left_out)]) if known else NOTHING_KNOWN
+            await session.status(DeviceState.FAILED if grave or not known else DeviceState.IDLE, sentence)
             await self._answer(session, send, results.header, "AA", sentence)
 
     async def _handle_left(self, session: DeviceSession, left: Left, send: Send) -> None:
@@ -128,9 +128,12 @@ class Analyser(DeviceReader):
         if header and header.control_id:
             await self._answer(session, send, header, "AR", sentence)
 
-    async def _refuse(self, session: DeviceSession, send: Send, header: Header, sentence: Text) -> None:
+    async def _refuse(
+        self, session: DeviceSession, send: Send, header: Header, sentence: Text, code: str = "AE"
+    ) -> None:
+        """After AE the analyser sends again; AA is for what will never be taken."""
         await session.status(DeviceState.FAILED, sentence)
-        await self._answer(session, send, header, "AE", sentence)
+        await self._answer(session, send, header, code, sentence)
 
     async def _answer(self, session: DeviceSession, send: Send, header: Header, code: str, sentence: Text) -> None:
         for each in answers(header, code):
@@ -179,7 +182,7 @@ def _summary(found: Sorted, left_out: int) -> Text:
     if left_out:
         en.append(f"Pictures and texts left out: {left_out}.")
         zh.append(f"图片和文字未接收：{left_out} 项。")
-    return _joined([*found.beyond[:3], Text(en=" ".join(en), zh="".join(zh))])
+    return Text(en=" ".join(en), zh="".join(zh))
 
 
 class SerialAnalyser(Analyser):

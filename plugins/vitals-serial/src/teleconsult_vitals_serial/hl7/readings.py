@@ -62,6 +62,8 @@ class Sorted:
     refused: list[Text] = field(default_factory=list)
     beyond: list[Text] = field(default_factory=list)
     """One sentence for each result that is above or below what the analyser can measure."""
+    taken_back: list[Text] = field(default_factory=list)
+    """One sentence for each result that the analyser says is not so after all."""
     unknown: list[str] = field(default_factory=list)
     """Names of results that nobody here asked for."""
     cannot_be_had: list[str] = field(default_factory=list)
@@ -105,7 +107,7 @@ def sort_results(results: Results, coding: Coding, zone: timezone, now: datetime
             continue
         member: _Member = _Missing(item)
         if observation.status in TAKEN_BACK:
-            found.refused.append(_taken_back(observation.name))
+            found.taken_back.append(_taken_back(observation.name))
         elif observation.status not in TAKEN:
             found.cannot_be_had.append(observation.name)
         elif _BEYOND.fullmatch(observation.value):
