@@ -19,6 +19,7 @@ from teleconsult.plugin_api import ReadingFlag, Text, make_reading
 
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 SHANGHAI = timezone(timedelta(hours=8))
+HIGH = "OBX|1|SN|14743-9^Glu^LN||>^33.3|mmol/L|||||F"
 few = settings(max_examples=30, deadline=None)
 
 
@@ -344,7 +345,11 @@ def test_a_correction_is_another_reading_and_says_so():
 def test_a_result_taken_back_deletes_nothing_and_is_said(status):
     found = sort(message(result(1, "14743-9", "7.3", "mmol/L", status=status)))
     assert found.ready == []
-    assert "took a result back" in found.taken_back[0].en
+    [remark] = found.remarks
+    assert remark.sentence.en.startswith(
+        "Name of 14743-9 (测试 某某, 0000), measured 2026-11-24 14:00: the analyser took"
+    )
+    assert remark.sentence.zh.startswith("Name of 14743-9 (测试 某某, 0000)，2026-11-24 14:00 测得：检验仪撤回了结果")
     assert found.refused == []
 
 
@@ -366,10 +371,24 @@ def test_what_is_no_number_is_no_reading(value):
 )
 def test_a_result_beyond_what_can_be_measured_is_said_and_is_no_reading(segment, said):
     found = sort(message(segment))
-    [sentence] = found.beyond
-    assert sentence.en.startswith(f"Glu (测试 某某, 0000): {said}, beyond")
-    assert said in sentence.zh
+    [remark] = found.remarks
+    assert remark.sentence.en.startswith(f"Glu (测试 某某, 0000), measured 2026-11-24 14:00: {said}, beyond")
+    assert remark.sentence.zh.startswith(f"Glu (测试 某某, 0000)，2026-11-24 14:00 测得：{said}，超出检验仪量程")
     assert (found.ready, found.refused, found.unknown) == ([], [], [])
+
+
+def test_a_result_beyond_the_range_whose_time_is_not_believed_says_when_it_came():
+    [remark] = sort(message(HIGH, at=NOW - timedelta(days=400))).remarks
+    assert "received 2026-11-24 14:00" in remark.sentence.en
+    assert "2026-11-24 14:00 收到" in remark.sentence.zh
+
+
+def test_control_material_beyond_the_range_is_nobody_s_emergency():
+    [remark] = sort(message("SPM|1|||BLD|||||||Q", HIGH)).remarks
+    assert remark.control
+    assert "quality control" in remark.sentence.en
+    assert "质控" in remark.sentence.zh
+    assert "doctor" not in remark.sentence.en
 
 
 @pytest.mark.parametrize("value", ["SN|14743-9^Glu^LN||=^7.3", "SN|14743-9^Glu^LN||^7.3", "ST|14743-9^Glu^LN||7.3"])
@@ -381,7 +400,7 @@ def test_a_number_is_taken_however_it_is_sent(value):
 @pytest.mark.parametrize("value", ["SN|14743-9^Glu^LN||^7^-^9", "SN|14743-9^Glu^LN||^1^:^8", "ST|14743-9^Glu^LN||neg"])
 def test_ranges_and_words_are_no_numbers(value):
     found = sort(message(f"OBX|1|{value}|mmol/L|||||F"))
-    assert (found.ready, found.beyond, len(found.refused)) == ([], [], 1)
+    assert (found.ready, found.remarks, len(found.refused)) == ([], [], 1)
 
 
 def test_a_text_that_nobody_asked_for_is_nothing():

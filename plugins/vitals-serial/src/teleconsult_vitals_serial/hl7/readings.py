@@ -54,16 +54,48 @@ class Ready:
     """Name and number in the message, for the person who places it."""
 
 
+@dataclass(frozen=True)
+class Remark:
+    """A result beyond what the analyser can measure, or one that it took back. It is no reading; a person is told."""
+
+    key: str
+    """The same for a message that is sent again."""
+    name: str
+    person: str
+    said: str
+    """What came instead of a number; "" for a result that was taken back."""
+    at: datetime
+    """When it was measured, else when it came; by the site's clock."""
+    measured: bool
+    control: bool = False
+    """Whether it is of control material, nobody's."""
+
+    @property
+    def sentence(self) -> Text:
+        """What the person is told."""
+        time = f"{self.at:%Y-%m-%d %H:%M}"
+        whose = f" ({self.person})" if self.person else ""
+        en = f"{self.name}{whose}, {'measured' if self.measured else 'received'} {time}: "
+        zh = f"{self.name}{whose}，{time} {'测得' if self.measured else '收到'}："
+        if not self.said:
+            en += "the analyser took the result back. Nothing was deleted; check the earlier reading."
+            zh += "检验仪撤回了结果。系统未删除任何数据，请核对之前的测量值。"
+        elif self.control:
+            en += f"{self.said}, quality control beyond what the analyser can measure."
+            zh += f"{self.said}，质控结果超出检验仪量程。"
+        else:
+            en += f"{self.said}, beyond what the analyser can measure. It is no reading; tell the doctor at once."
+            zh += f"{self.said}，超出检验仪量程，不作为测量值保存，请立即告知医生。"
+        return Text(en=en, zh=zh)
+
+
 @dataclass
 class Sorted:
     """What a message came to. `refused` holds one sentence for each result that should have become a reading."""
 
     ready: list[Ready] = field(default_factory=list)
     refused: list[Text] = field(default_factory=list)
-    beyond: list[Text] = field(default_factory=list)
-    """One sentence for each result that is above or below what the analyser can measure."""
-    taken_back: list[Text] = field(default_factory=list)
-    """One sentence for each result that the analyser says is not so after all."""
+    remarks: list[Remark] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     """Names of results that nobody here asked for."""
     cannot_be_had: list[str] = field(default_factory=list)
@@ -107,11 +139,12 @@ def sort_results(results: Results, coding: Coding, zone: timezone, now: datetime
             continue
         member: _Member = _Missing(item)
         if observation.status in TAKEN_BACK:
-            found.taken_back.append(_taken_back(observation.name))
+            found.remarks.append(_remark(observation, "", results, zone, now))
         elif observation.status not in TAKEN:
             found.cannot_be_had.append(observation.name)
         elif _BEYOND.fullmatch(observation.value):
-            found.beyond.append(_beyond(observation))
+            said = " ".join(word[:20] for word in (observation.value, *observation.units[:1]) if word)
+            found.remarks.append(_remark(observation, said, results, zone, now))
         elif isinstance(known := _number(item, observation), Text):
             found.refused.append(known)
         else:
@@ -202,6 +235,20 @@ def _ready(
     )
 
 
+def _remark(observation: Observation, said: str, results: Results, zone: timezone, now: datetime) -> Remark:
+    taken_at, measured = _taken_at(observation, results.header, zone, now)
+    which = "|".join((_sequence(observation, results.header), observation.name, observation.person, said))
+    return Remark(
+        key=hashlib.sha256(which.encode()).hexdigest()[:16],
+        name=observation.name[:40],
+        person=observation.person,
+        said=said,
+        at=(taken_at or now).astimezone(zone),
+        measured=measured,
+        control=results.control,
+    )
+
+
 def _sequence(observation: Observation, header: Header) -> str:
     """What a repeat of the message repeats. Counters of control ids start again, so the device's time is in it."""
     time = observation.observed or header.sent
@@ -265,21 +312,3 @@ def _no_number(name: str) -> Text:
 def _no_unit(name: str) -> Text:
     name = name[:40]
     return Text(en=f"{name}: the unit is missing or does not fit.", zh=f"{name}：单位缺失或不适用。")
-
-
-def _beyond(observation: Observation) -> Text:
-    said = " ".join(word for word in (observation.value, *observation.units[:1]) if word)
-    whose = f" ({observation.person})" if observation.person else ""
-    name = observation.name[:40]
-    return Text(
-        en=f"{name}{whose}: {said}, beyond what the analyser can measure. It is no reading; tell the doctor at once.",
-        zh=f"{name}{whose}：{said}，超出检验仪量程，不作为测量值保存，请立即告知医生。",
-    )
-
-
-def _taken_back(name: str) -> Text:
-    name = name[:40]
-    return Text(
-        en=f"{name}: the analyser took a result back. Nothing was deleted; check the earlier reading.",
-        zh=f"{name}：检验仪撤回了结果。系统未删除任何数据，请核对之前的测量值。",
-    )
