@@ -1,18 +1,23 @@
 """The analysers' readers against an analyser on the network and on a pseudo-terminal."""
 
+import json
 import socket
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from teleconsult_vitals_serial import analyser as module
-from teleconsult_vitals_serial.analyser import NOT_ALLOWED, NetworkAnalyser, SerialAnalyser
+from teleconsult_vitals_serial.analyser import NOT_ALLOWED, WAITING, NetworkAnalyser, SerialAnalyser
 from teleconsult_vitals_serial.settings import SerialSettings, split_address
 from teleconsult_vitals_serial.simulated.analysers import block, result, result_message
 from teleconsult_vitals_serial.simulated.lines import VirtualLine
 
-from teleconsult.plugin_api import DeviceInfo, DeviceUnavailable, ReadingFlag
+from teleconsult.plugin_api import DeviceInfo, DeviceUnavailable, Reading, ReadingFlag
 
+NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 GLUCOSE = result(1, "14743-9", "7.3", "mmol/L")
+HIGH = "OBX|2|SN|14743-9^血糖^LN||>^33.3|mmol/L|||||F"
+HIGH_SAID = "血糖 (测试 某某, 0000)，2026-11-24 14:00 测得：>33.3 mmol/L"
 
 
 class Sender:
@@ -49,10 +54,11 @@ def listening(device_bench, port):
     """Start the reader; returns it with a way to connect to it."""
     senders = []
 
-    def begin(**settings):
+    def begin(clock=None, memory=None, first="idle", **settings):
         filled = SerialSettings(analyser_listen=f"127.0.0.1:{port}", **settings)
-        bench = device_bench(NetworkAnalyser, filled, device=DeviceInfo(device_id=f"hl7-{port}", name="Analyser"))
-        bench.status("idle")
+        device = DeviceInfo(device_id=f"hl7-{port}", name="Analyser")
+        bench = device_bench(NetworkAnalyser, filled, device=device, clock=clock, memory=memory)
+        bench.first = bench.status(first).sentence
         return bench
 
     def connect():
@@ -111,7 +117,6 @@ def test_a_repeated_message_is_the_same_reading_and_is_answered_again(listening)
     ("message", "code"),
     [
         (result_message("7", [result(1, "14743-9", "++", "mmol/L")]), "AE"),
-        (result_message("7", [GLUCOSE], processing="T"), "AE"),
         (result_message("7", [GLUCOSE], message_type="ADT^A01"), "AR"),
         (result_message("7", [GLUCOSE], charset="EBCDIC"), "AR"),
         (result_message("7", [result(1, "14743-9", "", "mmol/L", status="X")]), "AA"),
@@ -129,6 +134,26 @@ def test_what_gives_no_reading_is_answered_with_a_sentence(listening, message, c
         bench.reading(timeout=0.2)
 
 
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (result_message("7", [GLUCOSE], processing="T"), "测试"),
+        (result_message("7", [GLUCOSE], processing="D"), "测试"),
+        (result_message("7", [result(1, "14743-9", "7.3", "mmol/L", status="D")]), "撤回"),
+        (result_message("7", [result(1, "14743-9", "7.3", "mmol/L", status="W")]), "撤回"),
+    ],
+)
+def test_what_will_never_be_taken_is_said_and_not_sent_for_ever(listening, message, said):
+    bench = listening()
+    sender = listening.connect()
+    sender.send(message)
+    code, control_id, sentence = sender.answer()
+    assert (code, control_id) == ("AA", "7")
+    assert said in sentence
+    assert said in bench.status("failed").sentence.zh
+    assert not any(isinstance(each, Reading) for each in list(bench.session.sent.queue))
+
+
 def test_a_message_of_unknown_results_alone_is_answered_and_not_sent_for_ever(listening):
     bench = listening()
     sender = listening.connect()
@@ -139,15 +164,74 @@ def test_a_message_of_unknown_results_alone_is_answered_and_not_sent_for_ever(li
 
 
 def test_a_result_above_the_range_is_told_with_the_name_and_answered(listening):
-    bench = listening()
+    bench = listening(clock=lambda: NOW)
     sender = listening.connect()
-    sender.send(result_message("7", [GLUCOSE, "OBX|2|SN|14743-9^血糖^LN||>^33.3|mmol/L|||||F"]))
+    sender.send(result_message("7", [GLUCOSE, HIGH], at=NOW))
     assert sender.answer()[0] == "AA"
-    high = "血糖 (测试 某某, 0000)：>33.3 mmol/L"
-    assert high in bench.status("failed").sentence.zh
-    sender.send(result_message("8", ["OBX|2|SN|14743-9^血糖^LN||>^33.3|mmol/L|||||F", result(1, "8310-5", "36", "?")]))
+    assert HIGH_SAID in bench.status("failed").sentence.zh
+    sender.send(result_message("8", [HIGH, result(1, "8310-5", "36", "?")], at=NOW))
     code, _, sentence = sender.answer()
-    assert (code, high in sentence, "单位" in sentence) == ("AE", True, True)
+    assert (code, HIGH_SAID in sentence, "单位" in sentence) == ("AE", True, True)
+
+
+def test_a_result_above_the_range_stands_before_what_comes_next(listening):
+    now = [NOW]
+    bench = listening(clock=lambda: now[0])
+    sender = listening.connect()
+
+    def next_sentence(control_id, *segments):
+        sender.send(result_message(control_id, list(segments), at=NOW))
+        answer = sender.answer()[2]
+        return bench.status().sentence.zh, answer
+
+    next_sentence("7", HIGH)
+    sentence, answer = next_sentence("8", GLUCOSE)
+    assert sentence == f"{HIGH_SAID}，超出检验仪量程，不作为测量值保存，请立即告知医生。已接收结果：1 项。"
+    assert answer == "已接收结果：1 项。", "what is said of one message is not told in another's answer"
+    assert next_sentence("7", HIGH)[0].count(HIGH_SAID) == 1, "it was sent again"
+    now[0] += timedelta(minutes=61)
+    assert next_sentence("9", GLUCOSE)[0] == "已接收结果：1 项。"
+    assert bench.session.memory["standing"] == [], "the name is not kept longer than it is shown"
+
+
+def test_what_stands_is_said_also_after_a_restart_and_where_the_line_ends(listening, device_bench, port):
+    bench = listening(clock=lambda: NOW)
+    sender = listening.connect()
+    sender.send(result_message("7", [HIGH], at=NOW))
+    assert sender.answer()[0] == "AA"
+    bench.cancel()
+    memory = json.loads(json.dumps(bench.session.memory))
+    again = listening(clock=lambda: NOW + timedelta(minutes=59), memory=memory, first="failed")
+    assert again.first.zh.startswith(HIGH_SAID)
+    assert again.first.zh.endswith(WAITING.zh)
+    there = SerialSettings(analyser_listen=f"127.0.0.1:{port}")
+    ended = device_bench(NetworkAnalyser, there, clock=lambda: NOW, memory=memory).ended()
+    assert ended.sentence.zh.startswith(HIGH_SAID)
+    assert "无法监听" in ended.sentence.zh
+    later = SerialSettings(analyser_listen=f"127.0.0.1:{port}")
+    after = device_bench(NetworkAnalyser, later, clock=lambda: NOW + timedelta(minutes=61), memory=memory).ended()
+    assert after.sentence.zh.startswith("无法监听")
+
+
+def test_what_stands_is_remembered_before_the_readings_are_offered(listening):
+    bench = listening(clock=lambda: NOW)
+    bench.session.refuse_readings = True
+    sender = listening.connect()
+    sender.send(result_message("7", [GLUCOSE, HIGH], at=NOW))
+    assert sender.answer() == ["AE", "7", "结果暂时无法保存，请重新发送。"]
+    assert HIGH_SAID in bench.status("failed").sentence.zh
+
+
+def test_control_material_beyond_the_range_does_not_stand(listening):
+    bench = listening(clock=lambda: NOW)
+    sender = listening.connect()
+    sender.send(result_message("7", [HIGH], at=NOW, header_end="2"))
+    assert "质控" in sender.answer()[2]
+    assert "质控" in bench.status("failed").sentence.zh
+    sender.send(result_message("8", [GLUCOSE], at=NOW))
+    assert sender.answer()[1] == "8"
+    assert bench.status().sentence.zh == "已接收结果：1 项。"
+    assert not bench.session.memory.get("standing")
 
 
 def test_the_good_results_of_a_partly_bad_message_are_kept(listening):

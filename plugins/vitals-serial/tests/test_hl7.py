@@ -19,6 +19,7 @@ from teleconsult.plugin_api import ReadingFlag, Text, make_reading
 
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 SHANGHAI = timezone(timedelta(hours=8))
+HIGH = "OBX|1|SN|14743-9^Glu^LN||>^33.3|mmol/L|||||F"
 few = settings(max_examples=30, deadline=None)
 
 
@@ -227,6 +228,86 @@ def test_two_pressures_in_one_order_are_two_readings():
     assert len({ready.sequence for ready in found.ready}) == 2
 
 
+SYS, DIA, MEAN, RATE = "8480-6", "8462-4", "8478-0", "8867-4"
+
+
+def pressures(*rows):
+    """What becomes of these (code, value, sub-ID and status if any) of one order."""
+    segments = []
+    for number, (code, value, *more) in enumerate(rows, 1):
+        sub_id, status = (*more, *("", "F")[len(more) :])
+        unit = "/min" if code == RATE else "mm[Hg]"
+        segments.append(result(number, code, value, unit, sub_id=sub_id, status=status))
+    return sort(message(*segments))
+
+
+def shown(found):
+    return [{name: int(number) for name, (number, _) in ready.values.items()} for ready in found.ready]
+
+
+def test_sub_ids_say_which_numbers_belong_together():
+    found = pressures((SYS, 120, "1"), (SYS, 190, "2"), (DIA, 80, "1"), (DIA, 115, "2"), (RATE, 88, "2"))
+    assert shown(found) == [
+        {"systolic": 120, "diastolic": 80},
+        {"systolic": 190, "diastolic": 115, "pulse_rate": 88},
+    ]
+    assert found.refused == []
+
+
+def test_numbers_of_different_sub_ids_are_never_one_reading():
+    found = pressures((SYS, 190, "1"), (DIA, 80, "2"))
+    assert (found.ready, len(found.refused)) == ([], 2)
+
+
+def test_sub_ids_tell_equal_measurements_apart():
+    rows = [result(1, code, value, "mm[Hg]", sub_id=sub) for sub in "12" for code, value in ((SYS, 120), (DIA, 80))]
+    found = sort(message(*rows))
+    assert len({ready.sequence for ready in found.ready}) == 2
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(SYS, 120), (SYS, 190), (DIA, 80), (DIA, 115)],
+        [(SYS, 120), (DIA, 115), (SYS, 190)],
+        [(SYS, 120), (DIA, 80), (SYS, 190), (DIA, 115), (MEAN, 93), (MEAN, 140)],
+        [(SYS, 120), (SYS, 190), (DIA, 80), (DIA, 115), (RATE, 70), (RATE, 90)],
+        [(SYS, "", "", "X"), (SYS, 190), (DIA, 80), (DIA, 115)],
+    ],
+)
+def test_numbers_that_came_mixed_are_not_paired(rows):
+    found = pressures(*rows)
+    assert found.ready == []
+    [sentence] = found.refused
+    assert "mixed" in sentence.en
+    assert "混在一起" in sentence.zh
+
+
+@pytest.mark.parametrize("missing", [("", "X"), ("HI", "F"), ("++", "F"), ("", "D")])
+def test_a_number_that_is_missing_is_not_made_up_from_the_next_measurement(missing):
+    value, status = missing
+    found = pressures((SYS, value, "", status), (DIA, 115), (SYS, 120), (DIA, 80))
+    assert shown(found) == [{"systolic": 120, "diastolic": 80}]
+    found = pressures((SYS, 190), (DIA, value, "", status), (SYS, value, "", status), (DIA, 80))
+    assert found.ready == []
+    assert "systolic and diastolic" in found.refused[-1].en
+
+
+@pytest.mark.parametrize(
+    ("rows", "kinds"),
+    [
+        ([(SYS, "", "", "X"), (DIA, "", "", "X"), (RATE, 72)], ["heart_rate"]),
+        ([(SYS, 120), (DIA, 80), (RATE, 72), (RATE, 90)], ["blood_pressure", "heart_rate", "heart_rate"]),
+        ([(SYS, 120), (DIA, 80), (SYS, 190), (DIA, 115), (RATE, 90)], ["blood_pressure"] * 2 + ["heart_rate"]),
+    ],
+)
+def test_a_heart_rate_without_a_pressure_of_its_own_is_a_reading_by_itself(rows, kinds):
+    found = pressures(*rows)
+    assert [ready.kind for ready in found.ready] == kinds
+    assert all("pulse_rate" not in numbers for numbers in shown(found))
+    assert found.refused == []
+
+
 def test_orders_are_kept_apart():
     found = sort(message(result(1, "8480-6", "128", "mm[Hg]"), "OBR|2||8|x", result(1, "8462-4", "82", "mm[Hg]")))
     assert found.ready == []
@@ -264,7 +345,12 @@ def test_a_correction_is_another_reading_and_says_so():
 def test_a_result_taken_back_deletes_nothing_and_is_said(status):
     found = sort(message(result(1, "14743-9", "7.3", "mmol/L", status=status)))
     assert found.ready == []
-    assert "took a result back" in found.refused[0].en
+    [remark] = found.remarks
+    assert remark.sentence.en.startswith(
+        "Name of 14743-9 (测试 某某, 0000), measured 2026-11-24 14:00: the analyser took"
+    )
+    assert remark.sentence.zh.startswith("Name of 14743-9 (测试 某某, 0000)，2026-11-24 14:00 测得：检验仪撤回了结果")
+    assert found.refused == []
 
 
 @pytest.mark.parametrize("value", ["", "++++", "1e3", "NaN", "inf", "7,3", "７.3", "1234567890123", "."])
@@ -285,10 +371,24 @@ def test_what_is_no_number_is_no_reading(value):
 )
 def test_a_result_beyond_what_can_be_measured_is_said_and_is_no_reading(segment, said):
     found = sort(message(segment))
-    [sentence] = found.beyond
-    assert sentence.en.startswith(f"Glu (测试 某某, 0000): {said}, beyond")
-    assert said in sentence.zh
+    [remark] = found.remarks
+    assert remark.sentence.en.startswith(f"Glu (测试 某某, 0000), measured 2026-11-24 14:00: {said}, beyond")
+    assert remark.sentence.zh.startswith(f"Glu (测试 某某, 0000)，2026-11-24 14:00 测得：{said}，超出检验仪量程")
     assert (found.ready, found.refused, found.unknown) == ([], [], [])
+
+
+def test_a_result_beyond_the_range_whose_time_is_not_believed_says_when_it_came():
+    [remark] = sort(message(HIGH, at=NOW - timedelta(days=400))).remarks
+    assert "received 2026-11-24 14:00" in remark.sentence.en
+    assert "2026-11-24 14:00 收到" in remark.sentence.zh
+
+
+def test_control_material_beyond_the_range_is_nobody_s_emergency():
+    [remark] = sort(message("SPM|1|||BLD|||||||Q", HIGH)).remarks
+    assert remark.control
+    assert "quality control" in remark.sentence.en
+    assert "质控" in remark.sentence.zh
+    assert "doctor" not in remark.sentence.en
 
 
 @pytest.mark.parametrize("value", ["SN|14743-9^Glu^LN||=^7.3", "SN|14743-9^Glu^LN||^7.3", "ST|14743-9^Glu^LN||7.3"])
@@ -300,7 +400,7 @@ def test_a_number_is_taken_however_it_is_sent(value):
 @pytest.mark.parametrize("value", ["SN|14743-9^Glu^LN||^7^-^9", "SN|14743-9^Glu^LN||^1^:^8", "ST|14743-9^Glu^LN||neg"])
 def test_ranges_and_words_are_no_numbers(value):
     found = sort(message(f"OBX|1|{value}|mmol/L|||||F"))
-    assert (found.ready, found.beyond, len(found.refused)) == ([], [], 1)
+    assert (found.ready, found.remarks, len(found.refused)) == ([], [], 1)
 
 
 def test_a_text_that_nobody_asked_for_is_nothing():
@@ -308,7 +408,7 @@ def test_a_text_that_nobody_asked_for_is_nothing():
     assert (found.unknown, found.refused) == ([], [])
 
 
-@pytest.mark.parametrize("unit", ["", "g/L", "kPa", "?"])
+@pytest.mark.parametrize("unit", ["", "g/L", "kPa", "?", "mm", "MM"])
 def test_a_unit_is_never_guessed(unit):
     found = sort(message(result(1, "14743-9", "7.3", unit)))
     assert found.ready == []
@@ -317,7 +417,16 @@ def test_a_unit_is_never_guessed(unit):
 
 @pytest.mark.parametrize(
     ("word", "unit"),
-    [("mmol/l", "mmol/L"), ("MG/DL", "mg/dL"), ("mmHg", "mm[Hg]"), ("bpm", "/min"), ("℃", "Cel"), ("公斤", "kg")],
+    [
+        ("mmol/l", "mmol/L"),
+        (" mM ", "mmol/L"),
+        ("mm", None),
+        ("MG/DL", "mg/dL"),
+        ("mmHg", "mm[Hg]"),
+        ("bpm", "/min"),
+        ("℃", "Cel"),
+        ("公斤", "kg"),
+    ],
 )
 def test_unit_words(word, unit):
     assert ucum(word) == unit

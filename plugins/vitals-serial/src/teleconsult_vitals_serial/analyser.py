@@ -28,6 +28,7 @@ from teleconsult_vitals_serial.hl7.mllp import Framer, Left, Trouble, frame
 from teleconsult_vitals_serial.hl7.readings import Sorted, sort_results
 from teleconsult_vitals_serial.ports import SerialPort, discover_ports, find_port
 from teleconsult_vitals_serial.settings import SerialSettings, split_address
+from teleconsult_vitals_serial.standing import Standing
 
 WAITING = Text(en="Waiting for results.", zh="正在等待检验结果。")
 NOTHING_KNOWN = Text(
@@ -52,6 +53,7 @@ TRAINING = ("T", "D")
 """MSH-11: training and debugging; only P is production."""
 
 Send = Callable[[bytes], Awaitable[None]]
+Tell = Callable[[DeviceState, Text], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -67,36 +69,58 @@ class Analyser(DeviceReader):
 
     kinds: ClassVar[tuple[str, ...]] = tuple(COMPONENTS)
     settings: SerialSettings
+    session: DeviceSession
+    standing: Standing
 
     def __init__(self, device: DeviceInfo, settings: SerialSettings | None = None) -> None:
         super().__init__(device, settings or SerialSettings())
         self._answers = 0
         self._pace = _Pace()
 
-    async def handle(self, session: DeviceSession, found: bytes | Left, send: Send) -> None:
+    async def run(self, session: DeviceSession) -> None:
+        """Take messages until cancelled. Raises DeviceUnavailable, with what still stands."""
+        self.session, self.standing = session, Standing(session)
+        await self.standing.put(())
+        try:
+            await self.listen()
+        except DeviceUnavailable as lost:
+            raise DeviceUnavailable(self.standing.before(lost.sentence)) from lost
+
+    async def listen(self) -> None:
+        """Open the line, say so, and handle what comes."""
+        raise NotImplementedError
+
+    async def tell(self, state: DeviceState, sentence: Text) -> None:
+        """Say how the device is, after what still stands."""
+        await self.session.status(DeviceState.FAILED if self.standing else state, self.standing.before(sentence))
+
+    async def handle(self, found: bytes | Left, send: Send) -> None:
         """Take one message, or what is left of one, and answer it."""
         if isinstance(found, Left):
-            await self._handle_left(session, found, send)
+            await self._handle_left(found, send)
             return
         try:
             results = await asyncio.to_thread(parse, found)
         except Rejected as rejected:
-            await session.status(DeviceState.FAILED, rejected.sentence)
+            await self.tell(DeviceState.FAILED, rejected.sentence)
             if rejected.header:
-                await self._answer(session, send, rejected.header, "AR", rejected.sentence)
+                await self._answer(send, rejected.header, "AR", rejected.sentence)
             return
         if results.header.processing_id[:1] in TRAINING:
-            await self._refuse(session, send, results.header, TEST_MESSAGE)
+            await self._refuse(send, results.header, TEST_MESSAGE, "AA")
             return
-        await self._handle_results(session, results, send)
+        await self._handle_results(results, send)
 
-    async def _handle_results(self, session: DeviceSession, results: Results, send: Send) -> None:
-        settings = self.settings
-        found = sort_results(results, settings.coding, settings.zone, session.now(), to_tray=settings.analyser_to_tray)
+    async def _handle_results(self, results: Results, send: Send) -> None:
+        settings, now = self.settings, self.session.now()
+        found = sort_results(results, settings.coding, settings.zone, now, to_tray=settings.analyser_to_tray)
+        # Quality control is nobody's: it is said with its own message and does not stand.
+        remarks = [remark.sentence for remark in found.remarks[:3]]
+        await self.standing.put(remark for remark in found.remarks if not remark.control)
         for ready in found.ready:
             await self._pace.turn()
             try:
-                await session.reading(
+                await self.session.reading(
                     ready.kind,
                     ready.values,
                     taken_at=ready.taken_at,
@@ -106,36 +130,37 @@ class Analyser(DeviceReader):
                     raw=ready.raw,
                 )
             except ReadingNotTaken:
-                await self._refuse(session, send, results.header, NOT_KEPT)
+                await self._refuse(send, results.header, NOT_KEPT)
                 return
         if found.refused:
-            sentence = _joined([*found.beyond[:3], found.refused[0]])
-            await self._refuse(session, send, results.header, sentence)
+            code, sentence = "AE", found.refused[0]
         else:
             # Also what is not known here is answered AA: an analyser would send it again for ever.
-            known = found.ready or found.cannot_be_had or found.beyond
-            sentence = _summary(found, results.left_out) if known else NOTHING_KNOWN
-            grave = found.beyond or not known
-            await session.status(DeviceState.FAILED if grave else DeviceState.IDLE, sentence)
-            await self._answer(session, send, results.header, "AA", sentence)
+            known = found.ready or found.cannot_be_had or remarks
+            code, sentence = "AA", _summary(found, results.left_out) if known else NOTHING_KNOWN
+        good = code == "AA" and sentence is not NOTHING_KNOWN and not remarks
+        told = _joined([*remarks, sentence]) if results.control else sentence
+        await self.tell(DeviceState.IDLE if good else DeviceState.FAILED, told)
+        await self._answer(send, results.header, code, _joined([*remarks, sentence]))
 
-    async def _handle_left(self, session: DeviceSession, left: Left, send: Send) -> None:
+    async def _handle_left(self, left: Left, send: Send) -> None:
         if left.trouble is Trouble.NO_START:
             return  # line noise between messages; nobody waits for an answer to it
         sentence = TOO_LONG if left.trouble is Trouble.TOO_LONG else NO_END
-        await session.status(DeviceState.FAILED, sentence)
+        await self.tell(DeviceState.FAILED, sentence)
         header = read_header(left.head)
         if header and header.control_id:
-            await self._answer(session, send, header, "AR", sentence)
+            await self._answer(send, header, "AR", sentence)
 
-    async def _refuse(self, session: DeviceSession, send: Send, header: Header, sentence: Text) -> None:
-        await session.status(DeviceState.FAILED, sentence)
-        await self._answer(session, send, header, "AE", sentence)
+    async def _refuse(self, send: Send, header: Header, sentence: Text, code: str = "AE") -> None:
+        """After AE the analyser sends again; AA is for what will never be taken."""
+        await self.tell(DeviceState.FAILED, sentence)
+        await self._answer(send, header, code, sentence)
 
-    async def _answer(self, session: DeviceSession, send: Send, header: Header, code: str, sentence: Text) -> None:
+    async def _answer(self, send: Send, header: Header, code: str, sentence: Text) -> None:
         for each in answers(header, code):
             self._answers += 1
-            now = session.now()
+            now = self.session.now()
             control_id = f"{now:%Y%m%d%H%M%S}{self._answers % 10_000:04d}"
             await send(frame(answer(header, each, sentence, control_id, now)))
 
@@ -179,7 +204,7 @@ def _summary(found: Sorted, left_out: int) -> Text:
     if left_out:
         en.append(f"Pictures and texts left out: {left_out}.")
         zh.append(f"图片和文字未接收：{left_out} 项。")
-    return _joined([*found.beyond[:3], Text(en=" ".join(en), zh="".join(zh))])
+    return Text(en=" ".join(en), zh="".join(zh))
 
 
 class SerialAnalyser(Analyser):
@@ -192,15 +217,15 @@ class SerialAnalyser(Analyser):
         async for device in discover_ports(further, cls.kinds, ()):
             yield device
 
-    async def run(self, session: DeviceSession) -> None:
+    async def listen(self) -> None:
         """Open the port and take messages until cancelled."""
         address = await asyncio.to_thread(find_port, self.device)
         async with SerialPort(address, self.settings.analyser_baud) as port:
-            await session.status(DeviceState.IDLE, WAITING)
+            await self.tell(DeviceState.IDLE, WAITING)
             framer = Framer()
             async for data in port.chunks():
                 for found in framer.feed(data):
-                    await self.handle(session, found, port.write)
+                    await self.handle(found, port.write)
 
 
 class NetworkAnalyser(Analyser):
@@ -213,10 +238,10 @@ class NetworkAnalyser(Analyser):
             port = split_address(word)[1]
             yield DeviceInfo(device_id=f"hl7-{port}", name=f"HL7 :{port}", kinds=cls.kinds, address=word)
 
-    async def run(self, session: DeviceSession) -> None:
+    async def listen(self) -> None:
         """Listen and take messages until cancelled. Messages of all connections are taken one at a time."""
         blocks: asyncio.Queue[_Block] = asyncio.Queue(maxsize=1)
-        door = _Door(session, self.settings, blocks)
+        door = _Door(self.tell, self.settings, blocks)
         host, port = _address(self.device, self.settings)
         try:
             server = await asyncio.start_server(door.serve, host, port, limit=READ_BYTES)
@@ -228,10 +253,10 @@ class NetworkAnalyser(Analyser):
                 )
             ) from error
         try:
-            await session.status(DeviceState.IDLE, WAITING)
+            await self.tell(DeviceState.IDLE, WAITING)
             while True:
                 block = await blocks.get()
-                await self.handle(session, block.found, block.send)
+                await self.handle(block.found, block.send)
         finally:
             server.close()
             await door.close()
@@ -252,8 +277,8 @@ def _address(device: DeviceInfo, settings: SerialSettings) -> tuple[str, int]:
 class _Door:
     """Lets senders in and takes their bytes apart. Its tasks end with `close`."""
 
-    def __init__(self, session: DeviceSession, settings: SerialSettings, blocks: asyncio.Queue[_Block]) -> None:
-        self._session = session
+    def __init__(self, tell: Tell, settings: SerialSettings, blocks: asyncio.Queue[_Block]) -> None:
+        self._tell = tell
         self._settings = settings
         self._blocks = blocks
         self._heard: dict[asyncio.Task[None], float] = {}
@@ -293,7 +318,7 @@ class _Door:
         now = asyncio.get_running_loop().time()
         if self._told_at is None or now - self._told_at >= 60:
             self._told_at = now
-            await self._session.status(DeviceState.FAILED, NOT_ALLOWED)
+            await self._tell(DeviceState.FAILED, NOT_ALLOWED)
 
     async def _take(self, task: asyncio.Task[None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async def send(data: bytes) -> None:

@@ -21,18 +21,22 @@ JUST_NOW = timedelta(minutes=2)
 """A measurement that is not from memory is sent within a minute of being taken."""
 MOST_HELD = 50
 
+NOT_SET = (None, ReadingFlag.CLOCK_NOT_SET)
+
 
 class DeviceClock:
     """The device's clock, for measurements that come with a time.
 
     The device is asked for its time when the port is opened, and then set to UTC. What it measured by its old
-    clock is corrected by the difference. Measurements wait for the answer at most two seconds.
+    clock is corrected by the difference, what it measured since then is not. Measurements wait for the answer at
+    most two seconds.
     """
 
     def __init__(self, session: DeviceSession) -> None:
         self.answers = ClockAnswers()
         self._asked_at = session.now()
         self._offset: timedelta | None = None
+        self._set_at: datetime | None = None
         self._held: list[tuple[StoredMeasurement, datetime]] = []
         self._seen = False
 
@@ -44,7 +48,7 @@ class DeviceClock:
     def set(self, device_time: datetime, now: datetime) -> None:
         """The first answer counts: later ones come from the clock that was set since."""
         if self._offset is None:
-            self._offset = now - device_time.replace(tzinfo=UTC)
+            self._offset, self._set_at = now - device_time.replace(tzinfo=UTC), now
 
     def hold(self, stored: StoredMeasurement, arrived: datetime) -> None:
         """Keep a measurement until the clock is known."""
@@ -64,21 +68,28 @@ class DeviceClock:
 
     def correct(self, stored: StoredMeasurement, arrived: datetime) -> tuple[datetime | None, ReadingFlag | None]:
         """When it was measured, UTC, and what is to be said about it."""
-        if self._offset is None or stored.device_time is None:
-            return None, ReadingFlag.CLOCK_NOT_SET
+        if self._offset is None or self._set_at is None or stored.device_time is None:
+            return NOT_SET
         as_told = stored.device_time.replace(tzinfo=UTC)
-        corrected = as_told + self._offset
+        try:
+            corrected = as_told + self._offset
+        except OverflowError:
+            return NOT_SET
         if abs(self._offset) <= CLOCK_TOLERANCE:
             corrected = as_told
+        corrected_flag = None if corrected == as_told else ReadingFlag.CLOCK_CORRECTED
         if not stored.from_memory:
             # Just measured, by the clock before or after it was set: one of the two is now.
             if abs(arrived - as_told) <= JUST_NOW:
                 return as_told, None
-            if abs(arrived - corrected) > JUST_NOW:
-                return None, ReadingFlag.CLOCK_NOT_SET
-        if corrected > arrived + CLOCK_TOLERANCE:
-            return None, ReadingFlag.CLOCK_NOT_SET
-        return corrected, None if corrected == as_told else ReadingFlag.CLOCK_CORRECTED
+            return (corrected, corrected_flag) if abs(arrived - corrected) <= JUST_NOW else NOT_SET
+        before = corrected <= min(self._set_at, arrived) + CLOCK_TOLERANCE
+        since = arrived > self._set_at and self._set_at - CLOCK_TOLERANCE <= as_told <= arrived + CLOCK_TOLERANCE
+        if corrected != as_told and before == since:
+            return NOT_SET  # it may be of either clock, or is of neither
+        if since:
+            return as_told, None
+        return (corrected, corrected_flag) if before else NOT_SET
 
 
 @dataclass(frozen=True)

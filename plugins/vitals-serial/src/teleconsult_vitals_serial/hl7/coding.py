@@ -68,7 +68,7 @@ _LOINC: Mapping[str, Item] = {
 }
 
 _UNITS: Mapping[str, Iterable[str]] = {
-    "mmol/L": ("mmol/l", "mmole/l", "mM", "毫摩尔/升"),
+    "mmol/L": ("mmol/l", "mmole/l", "毫摩尔/升"),
     "mg/dL": ("mg/dl", "mg%", "毫克/分升"),
     "mm[Hg]": ("mm[hg]", "mmhg", "mm hg", "毫米汞柱"),
     "kPa": ("kpa", "千帕"),
@@ -83,11 +83,14 @@ _UNITS: Mapping[str, Iterable[str]] = {
     "[in_i]": ("[in_i]", "in", "inch"),
 }
 _UNIT_WORDS = {word.casefold(): unit for unit, words in _UNITS.items() for word in (unit, *words)}
+_BY_CASE: Mapping[str, str] = {"mM": "mmol/L"}
+"""Words that mean something else in other letters: "mm" is a length."""
 
 
 def ucum(word: str) -> str | None:
     """The UCUM unit that an analyser's word means; None for a word that is not known."""
-    return _UNIT_WORDS.get(word.strip().casefold())
+    word = word.strip()
+    return _BY_CASE.get(word) or _UNIT_WORDS.get(word.casefold())
 
 
 def fits(component: str, unit: str) -> bool:

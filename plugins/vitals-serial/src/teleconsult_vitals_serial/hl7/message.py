@@ -80,6 +80,8 @@ class Observation:
     person: str
     """Name and number in that PID, as somebody typed them into the analyser."""
     set_id: str
+    sub_id: str
+    """OBX-4, which groups the results of one measurement; "" if the analyser does not use it."""
     codes: tuple[tuple[str, str], ...]
     """Pairs of code and coding system."""
     name: str
@@ -235,7 +237,7 @@ def _results(header: Header, segments: list[Segment], people: list[Subject], lef
         elif segment.name == "SPM":
             control = control or _field(segment, 11)[0] == "Q"
         elif segment.name == "OBX":
-            identifier, unit = _field(segment, 3), _field(segment, 6)
+            identifier, sub_id, unit = _field(segment, 3), _field(segment, 4), _field(segment, 6)
             subject, person = people[len(observations)]
             observations.append(
                 Observation(
@@ -243,6 +245,7 @@ def _results(header: Header, segments: list[Segment], people: list[Subject], lef
                     subject=subject,
                     person=person,
                     set_id=_field(segment, 1)[0] or str(len(observations) + 1),
+                    sub_id="/".join(sub_id).strip("/ "),
                     codes=tuple((identifier[at], identifier[at + 2]) for at in (0, 3) if identifier[at]),
                     name=identifier[1] or identifier[0],
                     value=_value(segment),

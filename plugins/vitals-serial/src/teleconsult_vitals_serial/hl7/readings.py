@@ -1,14 +1,16 @@
 """Turns the observations of a message into readings, or into a sentence why not. Pure.
 
-Numbers of one OBR that belong together (systolic and diastolic) are one reading. Abnormal flags of the analyser
-are left alone: whether a value is out of range is said by teleconsult, by one rule for all devices.
+Numbers of one OBR and one sub-ID (OBX-4) that belong together (systolic and diastolic) are one reading. Where it is not
+sure which belong together, none of them is. Abnormal flags of the analyser are left alone: whether a value is out of
+range is said by teleconsult, by one rule for all devices.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -31,6 +33,12 @@ TAKEN = ("F", "C", "P", "")
 """Observation status: final, corrected, preliminary. Simple devices leave it empty and mean final."""
 TAKEN_BACK = ("D", "W")
 
+NEEDED: Mapping[str, frozenset[str]] = {
+    "blood_pressure": frozenset({"systolic", "diastolic"}),
+    "spo2": frozenset({"spo2"}),
+}
+"""Without these numbers a measurement of the kind is none."""
+
 
 @dataclass
 class Ready:
@@ -46,14 +54,48 @@ class Ready:
     """Name and number in the message, for the person who places it."""
 
 
+@dataclass(frozen=True)
+class Remark:
+    """A result beyond what the analyser can measure, or one that it took back. It is no reading; a person is told."""
+
+    key: str
+    """The same for a message that is sent again."""
+    name: str
+    person: str
+    said: str
+    """What came instead of a number; "" for a result that was taken back."""
+    at: datetime
+    """When it was measured, else when it came; by the site's clock."""
+    measured: bool
+    control: bool = False
+    """Whether it is of control material, nobody's."""
+
+    @property
+    def sentence(self) -> Text:
+        """What the person is told."""
+        time = f"{self.at:%Y-%m-%d %H:%M}"
+        whose = f" ({self.person})" if self.person else ""
+        en = f"{self.name}{whose}, {'measured' if self.measured else 'received'} {time}: "
+        zh = f"{self.name}{whose}，{time} {'测得' if self.measured else '收到'}："
+        if not self.said:
+            en += "the analyser took the result back. Nothing was deleted; check the earlier reading."
+            zh += "检验仪撤回了结果。系统未删除任何数据，请核对之前的测量值。"
+        elif self.control:
+            en += f"{self.said}, quality control beyond what the analyser can measure."
+            zh += f"{self.said}，质控结果超出检验仪量程。"
+        else:
+            en += f"{self.said}, beyond what the analyser can measure. It is no reading; tell the doctor at once."
+            zh += f"{self.said}，超出检验仪量程，不作为测量值保存，请立即告知医生。"
+        return Text(en=en, zh=zh)
+
+
 @dataclass
 class Sorted:
     """What a message came to. `refused` holds one sentence for each result that should have become a reading."""
 
     ready: list[Ready] = field(default_factory=list)
     refused: list[Text] = field(default_factory=list)
-    beyond: list[Text] = field(default_factory=list)
-    """One sentence for each result that is above or below what the analyser can measure."""
+    remarks: list[Remark] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     """Names of results that nobody here asked for."""
     cannot_be_had: list[str] = field(default_factory=list)
@@ -70,37 +112,57 @@ class _Known:
     observation: Observation
 
 
+@dataclass
+class _Missing:
+    """One without a number that can be used. It holds its place, so that no other measurement's number takes it."""
+
+    item: Item
+
+
+_Member = _Known | _Missing
+_Measurement = dict[str, _Member]
+
+
 def sort_results(results: Results, coding: Coding, zone: timezone, now: datetime, *, to_tray: bool = False) -> Sorted:
     """Sort a message's observations into readings, refusals and what is not for us.
 
     `to_tray`: a person says of each reading whose it is, because samples wait before they are measured.
     """
     found = Sorted()
-    groups: dict[tuple[int, int], list[_Known]] = {}
+    groups: dict[tuple[int, int, str], list[_Member]] = {}
     for observation in results.observations:
         item = coding.item(observation.codes)
         if item is None and observation.is_text:
             continue
         if item is None:
             found.unknown.append(observation.name)
-        elif observation.status in TAKEN_BACK:
-            found.refused.append(_taken_back(observation.name))
+            continue
+        member: _Member = _Missing(item)
+        if observation.status in TAKEN_BACK:
+            found.remarks.append(_remark(observation, "", results, zone, now))
         elif observation.status not in TAKEN:
             found.cannot_be_had.append(observation.name)
         elif _BEYOND.fullmatch(observation.value):
-            found.beyond.append(_beyond(observation))
+            said = " ".join(word[:20] for word in (observation.value, *observation.units[:1]) if word)
+            found.remarks.append(_remark(observation, said, results, zone, now))
         elif isinstance(known := _number(item, observation), Text):
             found.refused.append(known)
         else:
-            groups.setdefault((observation.subject, observation.order), []).append(known)
+            member = known
+        groups.setdefault((observation.subject, observation.order, observation.sub_id), []).append(member)
     for group in groups.values():
-        for kind, members in _gather(group):
-            if kind == "blood_pressure" and not {"systolic", "diastolic"} <= members.keys():
-                found.refused.append(_HALF_PRESSURE)
-            elif kind == "spo2" and "spo2" not in members:
-                found.refused.append(_NO_SPO2)
-            else:
-                found.ready.append(_ready(kind, members, results, zone, now, to_tray=to_tray))
+        for kind, measurements in _gather(group).items():
+            numbers = [_numbers(measurement) for measurement in measurements]
+            if not any(numbers):
+                continue
+            if not _sure(kind, measurements):
+                found.refused.append(_MIXED)
+                continue
+            for members in filter(None, numbers):
+                if _needed(kind) <= members.keys():
+                    found.ready.append(_ready(kind, members, results, zone, now, to_tray=to_tray))
+                else:
+                    found.refused.append(_NO_SPO2 if kind == "spo2" else _HALF_PRESSURE)
     return found
 
 
@@ -115,22 +177,39 @@ def _number(item: Item, observation: Observation) -> _Known | Text:
     return _Known(item, Decimal(observation.value), unit, observation)
 
 
-def _gather(group: list[_Known]) -> Iterable[tuple[str, dict[str, _Known]]]:
-    """Numbers that belong together. A number that comes a second time begins a new reading."""
-    kinds = {known.item.kind for known in group}
-    host = next((kind for kind in ("blood_pressure", "spo2") if kind in kinds), None)
-    open_: dict[str, dict[str, _Known]] = {}
-    done: list[tuple[str, dict[str, _Known]]] = []
-    for known in group:
-        kind, component = known.item.kind, known.item.component
+def _gather(group: list[_Member]) -> dict[str, list[_Measurement]]:
+    """The measurements of each kind, in order. A number that comes a second time begins a new one.
+
+    A heart rate goes with the pressure or the saturation if there is one for each.
+    """
+    known = {member.item.component for member in group if isinstance(member, _Known)}
+    times = Counter(member.item.component for member in group)
+    host = next((kind for kind in NEEDED if NEEDED[kind] <= known), None)
+    if host and any(times[component] != times["heart_rate"] for component in NEEDED[host]):
+        host = None
+    found: dict[str, list[_Measurement]] = {}
+    for member in group:
+        kind, component = member.item.kind, member.item.component
         if kind == "heart_rate" and host:
             kind, component = host, "pulse_rate"
-        members = open_.setdefault(kind, {})
-        if component in members or (kind == "glucose" and members):
-            done.append((kind, members))
-            members = open_[kind] = {}
-        members[component] = known
-    return [*done, *open_.items()]
+        measurements = found.setdefault(kind, [{}])
+        if component in measurements[-1] or (kind == "glucose" and measurements[-1]):
+            measurements.append({})
+        measurements[-1][component] = member
+    return found
+
+
+def _needed(kind: str) -> frozenset[str]:
+    return NEEDED.get(kind, frozenset())
+
+
+def _sure(kind: str, measurements: list[_Measurement]) -> bool:
+    """Whether it is sure which numbers belong together: there is one measurement, or each came whole."""
+    return len(measurements) == 1 or all(_needed(kind) <= measurement.keys() for measurement in measurements)
+
+
+def _numbers(measurement: _Measurement) -> dict[str, _Known]:
+    return {component: member for component, member in measurement.items() if isinstance(member, _Known)}
 
 
 def _ready(
@@ -156,12 +235,28 @@ def _ready(
     )
 
 
+def _remark(observation: Observation, said: str, results: Results, zone: timezone, now: datetime) -> Remark:
+    taken_at, measured = _taken_at(observation, results.header, zone, now)
+    which = "|".join((_sequence(observation, results.header), observation.name, observation.person, said))
+    return Remark(
+        key=hashlib.sha256(which.encode()).hexdigest()[:16],
+        name=observation.name[:40],
+        person=observation.person,
+        said=said,
+        at=(taken_at or now).astimezone(zone),
+        measured=measured,
+        control=results.control,
+    )
+
+
 def _sequence(observation: Observation, header: Header) -> str:
     """What a repeat of the message repeats. Counters of control ids start again, so the device's time is in it."""
     time = observation.observed or header.sent
     parts = [header.application, header.control_id, str(observation.order), observation.set_id, time]
     if observation.subject > 1:
         parts.append(str(observation.subject))
+    if observation.sub_id:
+        parts.append(f"sub {observation.sub_id}")
     text = "/".join(parts)
     return text if len(text) <= 100 else f"{text[:60]}#{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
@@ -201,6 +296,11 @@ def parse_time(text: str, zone: timezone) -> datetime | None:
 _HALF_PRESSURE = Text(
     en="A blood pressure needs systolic and diastolic.", zh="血压结果不完整，需同时有收缩压和舒张压。"
 )
+_MIXED = Text(
+    en="Numbers of several measurements came mixed, and which belong together is not said. None was taken; "
+    "read them at the device.",
+    zh="多次测量的数值混在一起，未注明哪些属于同一次测量，均未保存，请在设备上核对。",
+)
 _NO_SPO2 = Text(en="A pulse rate of an oximeter came without SpO2.", zh="血氧仪只发送了脉率，缺少血氧饱和度。")
 
 
@@ -212,21 +312,3 @@ def _no_number(name: str) -> Text:
 def _no_unit(name: str) -> Text:
     name = name[:40]
     return Text(en=f"{name}: the unit is missing or does not fit.", zh=f"{name}：单位缺失或不适用。")
-
-
-def _beyond(observation: Observation) -> Text:
-    said = " ".join(word for word in (observation.value, *observation.units[:1]) if word)
-    whose = f" ({observation.person})" if observation.person else ""
-    name = observation.name[:40]
-    return Text(
-        en=f"{name}{whose}: {said}, beyond what the analyser can measure. It is no reading; tell the doctor at once.",
-        zh=f"{name}{whose}：{said}，超出检验仪量程，不作为测量值保存，请立即告知医生。",
-    )
-
-
-def _taken_back(name: str) -> Text:
-    name = name[:40]
-    return Text(
-        en=f"{name}: the analyser took a result back. Nothing was deleted; check the earlier reading.",
-        zh=f"{name}：检验仪撤回了结果。系统未删除任何数据，请核对之前的测量值。",
-    )

@@ -35,9 +35,11 @@ def result_message(
     return "\r".join([*lines, *results]) + "\r"
 
 
-def result(number: int, code: str, value: object, unit: str, *, status: str = "F", system: str = "LN") -> str:
+def result(
+    number: int, code: str, value: object, unit: str, *, status: str = "F", system: str = "LN", sub_id: str = ""
+) -> str:
     """One OBX of type NM."""
-    return f"OBX|{number}|NM|{code}^Name of {code}^{system}||{value}|{unit}^{unit}^UCUM|||||{status}"
+    return f"OBX|{number}|NM|{code}^Name of {code}^{system}|{sub_id}|{value}|{unit}^{unit}^UCUM|||||{status}"
 
 
 def block(message: bytes) -> bytes:
