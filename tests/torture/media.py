@@ -58,7 +58,7 @@ class Report:
             "pictures strayed into the other room": self.strayed,
             "the worker died": self.worker_deaths,
             "connections were disturbed": self.states_changed,
-            "sockets leaked": self.sockets_after != self.sockets_before,
+            "sockets leaked": self.sockets_after > self.sockets_before,
             "memory leaked": self.memory_after_mb > self.memory_before_mb + GROWTH_MB,
             "peers or rooms came or went": self.peers not in (6, 7) or self.rooms != 3,
             "little of it was refused": self.refused < self.datagrams * 2 // 3,

@@ -180,7 +180,8 @@ def test_plugins_are_listed_switched_and_set(run: Run) -> None:
 
 def test_check_tells_what_is_missing(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    result = run("check", "--data-dir", str(tmp_path / "file" / "x"), "--tls-cert", str(tmp_path / "none.pem"))
+    where = ("--data-dir", str(tmp_path / "file" / "x"), "--tls-cert", str(tmp_path / "none.pem"))
+    result = run("check", *where, "--port", "0")
     assert result.exit_code == 1
     bad = [line for line in result.stdout.splitlines() if line.startswith("✗")]
     assert [line.split(" cannot ")[0] for line in bad] == [
