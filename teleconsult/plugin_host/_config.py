@@ -17,6 +17,8 @@ class PluginConfig:
     """Folders searched for plugin distributions besides the installed packages."""
     load_deadline: float = 30.0
     panel_deadline: float = 1.0
+    panel_patience: float = 0.25
+    """How long a page waits for another call to the same plugin to end; then it does without its panels."""
     event_deadline: float = 10.0
     rule_deadline: float = 5.0
     """For assessing a follow-up visit and ranking referral targets."""

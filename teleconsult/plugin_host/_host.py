@@ -156,7 +156,8 @@ class PluginHost:
             assert plugin.description is not None
             title = plugin.description.title
             try:
-                raw = plugin.call("page_panels", arguments, self.config.panel_deadline, revive=False)
+                waits = self.config.panel_patience
+                raw = plugin.call("page_panels", arguments, self.config.panel_deadline, revive=False, patience=waits)
                 answers[plugin.name] = [OfferedPanel(plugin.name, title, p) for p in _panels.validate_python(raw)]
             except (PluginBusy, PluginFault):
                 pass  # nothing from it this time; a fault is counted and logged already

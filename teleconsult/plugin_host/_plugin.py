@@ -231,10 +231,19 @@ class HostedPlugin:
 
     # Calling
 
-    def call(self, name: str, args: Mapping[str, Any], deadline: float, *, revive: bool = True) -> Any:
+    def call(
+        self,
+        name: str,
+        args: Mapping[str, Any],
+        deadline: float,
+        *,
+        revive: bool = True,
+        patience: float | None = None,
+    ) -> Any:
         """Call into its process. Counts a PluginFault before raising it.
 
-        A process that has ended is started again first if `revive`, else PluginBusy is raised at once.
+        A process that has ended is started again first if `revive`, else PluginBusy is raised at once; so it is if
+        an earlier call has not ended after `patience` seconds (by default `deadline`).
         """
         worker = self._worker
         if worker is None or not worker.alive:
@@ -243,7 +252,7 @@ class HostedPlugin:
             with self._change:
                 worker = self._revived()
         try:
-            return worker.call(name, args, deadline)
+            return worker.call(name, args, deadline, patience)
         except PluginFault as fault:
             self.fault(str(fault))
             raise

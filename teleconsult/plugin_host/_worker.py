@@ -126,14 +126,14 @@ class PluginWorker:
             why = _faults.LOADING_TOO_LONG % {"seconds": f"{deadline:g}"}
         raise LoadFailure(PluginStatus.STOPPED_BY_LOAD_ERROR, why)
 
-    def call(self, name: str, args: Mapping[str, Any], deadline: float) -> Any:
+    def call(self, name: str, args: Mapping[str, Any], deadline: float, patience: float | None = None) -> Any:
         """Call and wait for at most `deadline` seconds.
 
-        Raises PluginBusy if a call that began earlier still runs by then, PluginFault for anything that the
-        plugin does wrong. A plugin that is late is ended: nothing else gets its thread back.
+        Raises PluginBusy if a call that began earlier still runs by then, or after `patience` seconds, and PluginFault
+        for anything that the plugin does wrong. A plugin that is late is ended: nothing else gets its thread back.
         """
         due = time.monotonic() + deadline
-        if not self._turn.acquire(timeout=deadline):
+        if not self._turn.acquire(timeout=deadline if patience is None else min(patience, deadline)):
             raise PluginBusy(self._name)
         try:
             return self._call(name, args, max(due - time.monotonic(), 0.01), deadline)

@@ -11,7 +11,9 @@ from teleconsult.plugin_api import Panel, PluginInfo, hookimpl
 
 
 class Settings(BaseModel):
-    how: Literal["well", "raise", "block", "spin", "exit", "die", "nonsense", "many", "print", "memory"] = "well"
+    how: Literal["well", "raise", "block", "spin", "exit", "die", "nonsense", "many", "print", "memory", "dawdle"] = (
+        "well"
+    )
 
 
 @hookimpl
@@ -46,5 +48,7 @@ def page_panels(context, settings):
 
 @hookimpl
 def consult_event(event, settings):
+    if settings.how == "dawdle":
+        threading.Event().wait(8)
     if settings.how == "raise":
         raise ValueError("it went wrong")

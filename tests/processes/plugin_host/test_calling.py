@@ -178,6 +178,17 @@ def test_faults_long_ago_do_not_count(plugin_host, page_context):
     assert host.plugin("misbehaving").faults == 3
 
 
+def test_pages_do_not_wait_for_a_plugin_that_takes_its_time_over_an_event(plugin_host, page_context, consult_event):
+    host = plugin_host("misbehaving", "every_hook", panel_deadline=60.0)
+    host.configure("misbehaving", {"how": "dawdle"})
+    host.announce(consult_event())
+    turn = host._plugins["misbehaving"]._worker._turn
+    eventually(turn.locked, "it is being told")
+    assert [offered.plugin for offered in host.page_panels(page_context())] == ["every_hook"]
+    assert turn.locked(), "it is still being told"
+    assert host.plugin("misbehaving").faults == 0
+
+
 def test_events_do_not_wait_for_a_slow_plugin(plugin_host, consult_event):
     host = plugin_host("misbehaving")
     host.configure("misbehaving", {"how": "raise"})
