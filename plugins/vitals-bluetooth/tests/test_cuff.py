@@ -22,6 +22,7 @@ from teleconsult.plugin_api.checking import BenchSession
 
 NOW = datetime(2026, 11, 24, 0, 1, 30, tzinfo=UTC)
 NAN = "ff07"
+UNDATED, OF_ANYBODY = (ReadingFlag.CLOCK_NOT_SET,), (ReadingFlag.CLOCK_NOT_SET, ReadingFlag.WHOSE_UNKNOWN)
 WITH_ALL = bytes.fromhex("1e780050005d00" + "ea070b18080102" + "3d00" + "02" + "0500")
 
 
@@ -150,7 +151,7 @@ def test_stored_readings_of_a_fast_clock_are_not_of_now_and_a_measurement_after_
         found.append(bench.reading())
     first, second, third = found
     assert (first.taken_at, first.flags) == (NOW - timedelta(minutes=16, seconds=30), (ReadingFlag.CLOCK_CORRECTED,))
-    assert {(each.taken_at, each.flags) for each in (second, third)} == {(None, (ReadingFlag.CLOCK_NOT_SET,))}
+    assert {(each.taken_at, each.flags) for each in (second, third)} == {(None, OF_ANYBODY)}
     now += timedelta(seconds=40)
     peripheral.send(0x2A35, frame(139, datetime(2026, 11, 24, 8, 2, 30)))
     fresh = bench.reading()
@@ -482,3 +483,46 @@ def test_a_clock_that_jumps_while_it_is_connected_is_noticed_and_set(radio, star
     reading = bench.reading()
     assert (reading.taken_at, reading.flags) == (NOW, (ReadingFlag.CLOCK_CORRECTED,))
     assert parse_date_time(values[0x2A08].value) == Stamp(2026, 11, 24, 8, 1, 30)
+
+
+RISING = bytes.fromhex("008e00" + NAN + NAN)
+
+
+def measuring(peripheral, bench):
+    peripheral.send(0x2A36, RISING)
+    bench.status("measuring")
+
+
+def test_what_a_cuff_without_a_set_clock_sends_at_once_while_it_measures_is_nobody_s(radio, start):
+    """It hands over what it stored as soon as it is connected, while it already measures the next person."""
+    now, never_set = NOW, datetime(2019, 1, 1)
+    peripheral = cuff(radio)
+    bench = start(peripheral, clock=lambda: now)
+    bench.status("idle")
+    measuring(peripheral, bench)
+    peripheral.send(0x2A35, frame(161, never_set))
+    stored = bench.reading()
+    assert (stored.taken_at, stored.flags) == (None, OF_ANYBODY)
+    measuring(peripheral, bench)
+    now += timedelta(seconds=40)
+    peripheral.send(0x2A35, frame(121, never_set))
+    live = bench.reading()
+    assert (live.value("systolic"), live.flags) == (121, UNDATED)
+
+
+@pytest.mark.parametrize(("properties", "shown"), [("read write", (2001, 2026)), ("read", (2001, 2002))])
+def test_what_a_cuff_measured_before_its_clock_was_ever_set_is_nobody_s(radio, start, properties, shown):
+    """However late it comes. The clock is more than twenty years off: set, or left as it is."""
+    now, (then, today) = NOW, shown
+    values = clock(stamp(datetime(2002, 11, 24, 8, 1, 30)), properties)
+    peripheral = cuff(radio, service_1805=values)
+    bench = start(peripheral, clock=lambda: now)
+    bench.status("idle")
+    now += timedelta(seconds=40)
+    measuring(peripheral, bench)
+    peripheral.send(0x2A35, frame(162, datetime(then, 3, 1)))
+    assert bench.reading().flags == OF_ANYBODY
+    measuring(peripheral, bench)
+    peripheral.send(0x2A35, frame(122, datetime(today, 11, 24, 8, 2)))
+    live = bench.reading()
+    assert (live.value("systolic"), ReadingFlag.WHOSE_UNKNOWN in live.flags) == (122, False)

@@ -129,9 +129,28 @@ class BluetoothReader(DeviceReader):
         """What is known of the device's clock."""
         return self._timekeeper.clock
 
-    def date(self, stamp: Stamp | None, data: bytes, *, user: int | None = None, believed: bool = True) -> Dated:
-        """When the frame that is being taken was measured, and what tells its reading from others; see `Dating`."""
-        return self.dating.date(stamp, data, self.clock, self._arrived, user=user, believed=believed)
+    def date(
+        self,
+        stamp: Stamp | None,
+        data: bytes,
+        *,
+        user: int | None = None,
+        believed: bool = True,
+        stored: bool | None = None,
+    ) -> Dated:
+        """When the frame that is being taken was measured, and what tells its reading from others; see `Dating`.
+
+        A device that does not say whether a reading is `stored` sends those that are as soon as it can, also while it
+        measures for somebody else.
+        """
+        if stored is None:
+            stored = self._is_measuring and not self.clock.settled
+        clock, now = self.clock, self._arrived
+        return self.dating.date(stamp, data, clock, now, user=user, believed=believed, stored=stored)
+
+    @property
+    def _is_measuring(self) -> bool:
+        return self._said is not None and self._said[0] is DeviceState.MEASURING
 
     async def gone(self) -> None:
         """Asked for when the device is gone and all its frames are taken."""
@@ -201,6 +220,7 @@ class BluetoothReader(DeviceReader):
         await self._timekeeper.set()
         for uuid in (*self.streams, *self.listens):
             await link.subscribe(uuid, lambda data, uuid=uuid: self._heard(uuid, data))  # type: ignore[misc]
+        self._timekeeper.listening()
         await self.say(DeviceState.IDLE, self._ready())
         await self.begin()
 
@@ -301,7 +321,7 @@ class BluetoothReader(DeviceReader):
     def _farewell(self) -> Text:
         if self._cut_off is not None:
             return self._cut_off
-        if self._said and self._said[0] is DeviceState.MEASURING and not self._streaming:
+        if self._is_measuring and not self._streaming:
             return texts.LOST_MEASURING
         if self.standing.sentence is not None:
             return self.standing.sentence
