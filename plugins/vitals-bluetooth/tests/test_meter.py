@@ -17,6 +17,7 @@ from teleconsult.plugin_api import Limits, ReadingFlag
 NOW = datetime(2026, 11, 24, 0, 1, 30, tzinfo=UTC)
 BASE = datetime(2026, 11, 20, 8, 0)
 FASTING = 3
+OF_ANYBODY = (ReadingFlag.CLOCK_NOT_SET, ReadingFlag.WHOSE_UNKNOWN)
 
 
 def record(sequence, value="0.0052", *, unit=4, status=None, context=False, kind=0x11, offset=None, at=None):
@@ -166,6 +167,44 @@ def test_what_was_measured_since_the_first_connection_is_taken_also_if_that_brok
     meter.stop_after = None
     meter.records |= {n: record(n, at=datetime(2026, 11, 24, 8, n)) for n in (3, 4)}
     assert numbers(start(meter, history=False, memory=bench.session.memory), 2) == [3, 4]
+
+
+NEVER_SET = datetime(2000, 1, 1)
+TWENTY_MINUTES_AGO = (NOW - timedelta(minutes=20)).isoformat()
+
+
+def test_records_of_a_meter_whose_clock_is_not_set_are_all_taken_that_may_be_of_since_the_first_connection(
+    radio, start
+):
+    meter = VirtualMeter(radio, records={n: record(n, at=NEVER_SET) for n in range(1, 5)})
+    bench = start(meter, history=False, memory={"seen_at": TWENTY_MINUTES_AGO})
+    readings = [bench.reading("glucose") for _ in range(4)]
+    assert [int(each.sequence.split("@")[0]) for each in readings] == [1, 2, 3, 4]
+    assert {(each.taken_at, each.flags) for each in readings} == {(None, OF_ANYBODY)}, "they wait in the tray"
+    told(bench, "4 stored")
+    assert bookmark(bench) == 4
+
+
+def test_a_time_that_the_meter_itself_does_not_believe_hides_no_record(radio, start):
+    meter = VirtualMeter(radio, records={n: record(n, status=1 << 11) for n in (1, 2)})
+    bench = start(meter, history=False, memory={"seen_at": TWENTY_MINUTES_AGO})
+    assert numbers(bench, 2) == [1, 2]
+
+
+def test_of_an_unknown_meter_without_a_set_clock_only_the_newest_record_is_taken(radio, start):
+    meter = VirtualMeter(radio, records={n: record(n, at=NEVER_SET) for n in range(1, 5)})
+    meter.supports = {"01", "03"}
+    bench = start(meter, history=False)
+    assert numbers(bench, 1) == [4]
+    told(bench, "1 stored")
+
+
+def test_a_new_measurement_without_a_time_is_not_one_that_was_stored(radio, start):
+    meter = VirtualMeter(radio)
+    bench = start(meter)
+    told(bench, "no new")
+    meter.send(0x2A18, record(1, at=NEVER_SET))
+    assert bench.reading().flags == (ReadingFlag.CLOCK_NOT_SET,)
 
 
 def test_a_record_is_not_passed_before_the_node_has_it(radio, start):
@@ -444,9 +483,9 @@ def test_marks(radio, start):
     one, two, three, four, five = (bench.reading() for _ in range(5))
     assert one.flags == (ReadingFlag.CONTROL_SOLUTION,)
     assert two.flags == (ReadingFlag.LOW_BATTERY,)
-    assert (three.flags, three.taken_at) == ((ReadingFlag.CLOCK_NOT_SET,), None)
+    assert (three.flags, three.taken_at) == (OF_ANYBODY, None)
     assert four.taken_at == datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
-    assert (five.flags, five.taken_at) == ((ReadingFlag.CLOCK_NOT_SET,), None)
+    assert (five.flags, five.taken_at) == (OF_ANYBODY, None)
 
 
 def test_a_meter_that_refuses_says_so(radio, start):

@@ -15,6 +15,7 @@ from typing import ClassVar
 from teleconsult.plugin_api import Command, DeviceInfo, DeviceState, ReadingFlag, Text
 from teleconsult_vitals_bluetooth import racp, texts, uuids
 from teleconsult_vitals_bluetooth.clock import CLOSE
+from teleconsult_vitals_bluetooth.dating import of_anybody
 from teleconsult_vitals_bluetooth.glucose import (
     Glucose,
     GlucoseContext,
@@ -55,6 +56,8 @@ class Record:
 
     measurement: Glucose
     raw: bytes
+    stored: bool
+    """Whether the meter was asked for it, so that it may be an earlier one."""
     context: GlucoseContext | None = None
 
     @property
@@ -110,6 +113,8 @@ class Meter(StoringReader):
         super().__init__(device, settings)
         self._phase = Phase.SINCE
         self._records: dict[int, Record] = {}
+        self._unknown = False
+        """Whether it is connected for the first time, so that what it has stored is of before."""
         self._owed = True
         """Whether the meter may have records that were not fetched."""
         self._hands_over = True
@@ -135,7 +140,8 @@ class Meter(StoringReader):
     async def _fetch(self) -> None:
         memory = self.session.memory
         if "last_record" not in memory and not self.settings.history:
-            if "seen_at" in memory:
+            self._unknown = "seen_at" not in memory
+            if not self._unknown:
                 await self._ask(Phase.FIRST_OF_ALL, racp.report_all())
             else:
                 await self.session.remember(seen_at=self.session.now().isoformat())
@@ -153,7 +159,7 @@ class Meter(StoringReader):
         """A record, its context, or the end of a transfer."""
         if uuid == uuids.GLUCOSE_MEASUREMENT:
             value = parse_glucose(data)
-            self._records[value.sequence] = Record(value, data)
+            self._records[value.sequence] = Record(value, data, stored=self.asked is not None)
             if self.asked is not None and len(self._records) > MOST_RECORDS:
                 self._records.clear()
                 self.cut_off(texts.TOO_MANY_STORED)
@@ -255,9 +261,18 @@ class Meter(StoringReader):
             yield self.fetched(count)
 
     def _since_seen(self, record: Record) -> bool:
-        """Whether it was measured since the meter was first connected."""
-        at, _ = self.clock.taken(record.measurement.moment(), self.session.now())
-        return at is not None and at >= datetime.fromisoformat(self.session.memory["seen_at"]) - CLOSE
+        """Whether it may have been measured since the meter was first connected."""
+        at, _ = self._dated(record)
+        if at is None:
+            return not self._unknown
+        return at >= datetime.fromisoformat(self.session.memory["seen_at"]) - CLOSE
+
+    def _dated(self, record: Record) -> tuple[datetime | None, tuple[ReadingFlag, ...]]:
+        """When it was measured, and what to say about that."""
+        value, now = record.measurement, self.session.now()
+        shown = None if value.status & MeterStatus.TIME_FAULT else value.moment()
+        at, flags = self.clock.taken(shown, now)
+        return at, of_anybody(flags, record.stored or self.clock.tells_stored(shown, now))
 
     def _hand_out(self, records: Iterable[Record], *, complete: bool) -> Iterator[Outcome]:
         """Records as readings. `complete`: no record before them can be missing."""
@@ -272,9 +287,9 @@ class Meter(StoringReader):
             outcome = self._reading(record)
             yield replace(outcome, mark=mark, again=self._hands_over) if isinstance(outcome, Taken) else outcome
 
-    def _of_its_time(self, notice: Notice, value: Glucose) -> Notice:
+    def _of_its_time(self, notice: Notice, record: Record) -> Notice:
         """A result beyond what can be measured may be a stored one: it says of when, and stands if it is of today."""
-        at, _ = self.clock.taken(value.moment(), self.session.now())
+        at, _ = self._dated(record)
         if not notice.stays or at is None:
             return notice
         sentence = texts.of_time(notice.sentence, f"{at.astimezone(self.settings.zone):%Y-%m-%d %H:%M}")
@@ -283,7 +298,7 @@ class Meter(StoringReader):
     def _reading(self, record: Record) -> Outcome:
         value = record.measurement
         if (why := refusal(value)) is not None:
-            return self._of_its_time(why, value)
+            return self._of_its_time(why, record)
         assert value.value is not None
         concentration = number(value.value)
         assert concentration is not None
@@ -293,9 +308,7 @@ class Meter(StoringReader):
             flags.append(ReadingFlag.CONTROL_SOLUTION)
         if value.status & MeterStatus.BATTERY_LOW:
             flags.append(ReadingFlag.LOW_BATTERY)
-        at, clock_flags = self.clock.taken(value.moment(), self.session.now())
-        if value.status & MeterStatus.TIME_FAULT:
-            at, clock_flags = None, (ReadingFlag.CLOCK_NOT_SET,)
+        at, clock_flags = self._dated(record)
         return Taken(
             "glucose",
             {"fasting_glucose" if fasting else "glucose": (concentration, value.unit)},
