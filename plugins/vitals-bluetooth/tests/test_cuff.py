@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 from bumble.att import ATT_Error
+from teleconsult_vitals_bluetooth import standing
 from teleconsult_vitals_bluetooth.cuff import Cuff
 from teleconsult_vitals_bluetooth.frames import Stamp, parse_date_time
 from teleconsult_vitals_bluetooth.interpret import Taken
@@ -526,3 +527,74 @@ def test_what_a_cuff_measured_before_its_clock_was_ever_set_is_nobody_s(radio, s
     peripheral.send(0x2A35, frame(122, datetime(today, 11, 24, 8, 2)))
     live = bench.reading()
     assert (live.value("systolic"), ReadingFlag.WHOSE_UNKNOWN in live.flags) == (122, False)
+
+
+ABOVE = bytes.fromhex("fe07" * 3)
+"""Beyond what the cuff can measure."""
+
+
+def beyond(at=None):
+    return bytes([2 if at else 0]) + ABOVE + (stamp(at) if at else b"")
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        (None, "2026-11-24 08:01: The result is above"),
+        (datetime(2026, 11, 24, 7, 58), "2026-11-24 07:58: The result is above"),
+        (datetime(2000, 1, 1), "2026-11-24 08:01: Measured at an unknown time. The result is above"),
+    ],
+)
+def test_a_result_beyond_what_can_be_measured_says_of_when_it_is(radio, start, at, said):
+    peripheral = cuff(radio)
+    bench = start(peripheral)
+    peripheral.send(0x2A35, beyond(at))
+    assert bench.status("failed").sentence.en.startswith(said)
+
+
+def test_a_result_beyond_what_can_be_measured_of_another_day_does_not_stand(radio, start):
+    peripheral = cuff(radio)
+    bench = start(peripheral)
+    peripheral.send(0x2A35, beyond(datetime(2026, 11, 22, 8, 0)))
+    assert bench.status("failed").sentence.en.startswith("2026-11-22 08:00: ")
+    bench.cancel()
+    assert not bench.session.memory.get("standing")
+
+
+def test_that_a_device_is_not_found_does_not_hide_its_result_beyond_what_can_be_measured(radio, start):
+    peripheral = cuff(radio)
+    first = start(peripheral)
+    peripheral.send(0x2A35, beyond())
+    stands = first.status("failed").sentence
+    peripheral.vanish()
+    assert first.ended().sentence == stands
+    second = start(peripheral, memory=first.session.memory, settings={"search_seconds": 0.3})
+    assert second.status("searching").sentence == stands
+    lost = second.ended().sentence
+    assert lost.en == f"{stands.en} The device was not found. Switch it on, and bring it nearer."
+    assert lost.zh.startswith(stands.zh)
+    memory, later = first.session.memory, NOW + timedelta(hours=2)
+    third = start(peripheral, memory=memory, settings={"search_seconds": 0.3}, clock=lambda: later)
+    assert third.status("searching").sentence is None
+    assert third.ended().sentence.en.startswith("The device was not found.")
+
+
+def test_a_result_beyond_what_can_be_measured_goes_from_the_card_of_a_connected_device_too(radio, start, monkeypatch):
+    monkeypatch.setattr(standing, "STANDS", timedelta(seconds=0.2))
+    peripheral = cuff(radio)
+    bench = start(peripheral, clock=lambda: datetime.now(UTC))
+    bench.status("idle")
+    peripheral.send(0x2A35, beyond())
+    assert "above what" in bench.status("failed").sentence.en
+    assert bench.status("idle").sentence.en.startswith("Ready"), "by itself"
+    assert not bench.session.memory["standing"]
+
+
+def test_a_low_battery_does_not_hide_a_result_beyond_what_can_be_measured(radio, start):
+    peripheral = cuff(radio, service_180f={0x2A19: Value(0x2A19, "read notify", b"\x5a")})
+    bench = start(peripheral)
+    bench.status("idle")
+    peripheral.send(0x2A35, beyond())
+    stands = bench.status("failed").sentence
+    peripheral.send(0x2A19, b"\x07")
+    assert bench.status("failed").sentence.en == f"{stands.en} The battery is nearly empty. Change it."

@@ -459,6 +459,12 @@ def test_an_old_one_beyond_what_can_be_measured_does_not_stay(radio, start):
     told(bench, "no new")
 
 
+def test_one_beyond_what_can_be_measured_of_a_meter_whose_clock_is_not_set_says_so(radio, start):
+    meter = VirtualMeter(radio, records={1: record(1, None, status=ABOVE, at=NEVER_SET)})
+    bench = start(meter)
+    assert bench.status("failed").sentence.en.startswith("2026-11-24 08:01: Measured at an unknown time. The result is")
+
+
 def test_what_is_no_result_is_told_once(radio, start):
     meter = VirtualMeter(radio, records={3: record(3, None)})
     bench = start(meter)

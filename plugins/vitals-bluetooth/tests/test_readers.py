@@ -126,7 +126,9 @@ def test_no_temperature_is_a_sentence(radio, start, frame, words):
     peripheral = thermometer(radio)
     bench = start(Thermometer, peripheral)
     peripheral.send(0x2A1C, bytes.fromhex(frame))
-    assert words in bench.status("failed").sentence.zh
+    sentence = bench.status("failed").sentence.zh
+    assert words in sentence
+    assert sentence.startswith("2026-11-24 08:01：") == (words in ("上限", "下限"))
     peripheral.send(0x2A1C, bytes.fromhex("006c0100ff"))
     assert bench.reading().value("body_temperature") == Decimal("36.4")
 
@@ -313,6 +315,16 @@ def test_no_saturation_is_a_sentence(radio, start, frame, words):
     assert words in bench.status("failed").sentence.zh
     peripheral.send(0x2A5F, b"\x00" + sfloats(98, 70))
     assert bench.reading().value("spo2") == 98
+
+
+def test_a_saturation_beyond_what_can_be_measured_says_of_when_it_is(radio, start):
+    peripheral = oximeter(radio)
+    bench = start(Oximeter, peripheral)
+    below = sfloats(Special.NEGATIVE_INFINITY, 61)
+    peripheral.send(0x2A5F, b"\x00" + below)
+    assert bench.status("failed").sentence.zh.startswith("2026-11-24 08:01：结果低于")
+    peripheral.send(0x2A5E, b"\x01" + below + stamp(LOCAL - timedelta(minutes=5)))
+    assert bench.status("failed").sentence.zh.startswith("2026-11-24 07:56：结果低于")
 
 
 def test_stored_spot_checks_are_fetched_once(radio, start):

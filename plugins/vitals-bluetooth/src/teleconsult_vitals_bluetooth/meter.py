@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import ClassVar
 
@@ -31,7 +31,6 @@ from teleconsult_vitals_bluetooth.storing import StoringReader
 
 MOST_RECORDS = 1000
 """Records of one transfer. No meter stores more, and nobody could place them."""
-STANDS_STILL = timedelta(hours=12)
 FOR_CONTEXT = 2.0
 """Seconds that a new measurement waits for its context."""
 
@@ -262,12 +261,12 @@ class Meter(StoringReader):
 
     def _since_seen(self, record: Record) -> bool:
         """Whether it may have been measured since the meter was first connected."""
-        at, _ = self._dated(record)
+        at, _ = self._when(record)
         if at is None:
             return not self._unknown
         return at >= datetime.fromisoformat(self.session.memory["seen_at"]) - CLOSE
 
-    def _dated(self, record: Record) -> tuple[datetime | None, tuple[ReadingFlag, ...]]:
+    def _when(self, record: Record) -> tuple[datetime | None, tuple[ReadingFlag, ...]]:
         """When it was measured, and what to say about that."""
         value, now = record.measurement, self.session.now()
         shown = None if value.status & MeterStatus.TIME_FAULT else value.moment()
@@ -287,18 +286,10 @@ class Meter(StoringReader):
             outcome = self._reading(record)
             yield replace(outcome, mark=mark, again=self._hands_over) if isinstance(outcome, Taken) else outcome
 
-    def _of_its_time(self, notice: Notice, record: Record) -> Notice:
-        """A result beyond what can be measured may be a stored one: it says of when, and stands if it is of today."""
-        at, _ = self._dated(record)
-        if not notice.stays or at is None:
-            return notice
-        sentence = texts.of_time(notice.sentence, f"{at.astimezone(self.settings.zone):%Y-%m-%d %H:%M}")
-        return replace(notice, sentence=sentence, stays=self.session.now() - at < STANDS_STILL)
-
     def _reading(self, record: Record) -> Outcome:
         value = record.measurement
         if (why := refusal(value)) is not None:
-            return self._of_its_time(why, record)
+            return self.of_its_time(why, *self._when(record))
         assert value.value is not None
         concentration = number(value.value)
         assert concentration is not None
@@ -308,7 +299,7 @@ class Meter(StoringReader):
             flags.append(ReadingFlag.CONTROL_SOLUTION)
         if value.status & MeterStatus.BATTERY_LOW:
             flags.append(ReadingFlag.LOW_BATTERY)
-        at, clock_flags = self._dated(record)
+        at, clock_flags = self._when(record)
         return Taken(
             "glucose",
             {"fasting_glucose" if fasting else "glucose": (concentration, value.unit)},

@@ -136,9 +136,12 @@ class Oximeter(StoringReader):
 
     def _spot_check(self, value: Oximetry, data: bytes) -> Outcome:
         stored = OximeterStatus.FROM_STORAGE in value.status or (self.asked is not None and not self._is_live(value))
-        if (why := refusal(value)) is not None:
-            return None if stored else why  # what failed earlier is nothing that anybody can still act on
+        why = refusal(value)
+        if stored and why is not None:
+            return None  # what failed earlier is nothing that anybody can still act on
         dated = self.date(value.stamp, data, believed=not value.clock_not_set, stored=stored)
+        if why is not None:
+            return self.of_its_time(why, dated.taken_at, dated.flags)
         if stored and not dated.lasting:
             # It may be anybody's, of any day: it waits in the tray, and once however often it is fetched.
             name = self._name(value) if self.asked is not None else dated.sequence

@@ -146,7 +146,17 @@ def temperature_now(temperature: str) -> Text:
 
 def low_battery(ready: Text) -> Text:
     """Ready, and the battery is to be changed."""
-    return Text(en=f"{LOW_BATTERY.en} {ready.en}", zh=f"{LOW_BATTERY.zh}{ready.zh}")
+    return both(LOW_BATTERY, ready)
+
+
+def both(first: Text, second: Text) -> Text:
+    """One sentence after the other."""
+    return Text(en=f"{first.en} {second.en}"[:500], zh=f"{first.zh}{second.zh}"[:500])
+
+
+def undated(sentence: Text) -> Text:
+    """What a sentence is about may be of any day."""
+    return Text(en=f"Measured at an unknown time. {sentence.en}", zh=f"测量时间不明。{sentence.zh}")
 
 
 def of_time(sentence: Text, at: str) -> Text:
