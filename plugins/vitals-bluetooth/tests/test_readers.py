@@ -423,7 +423,7 @@ def test_a_measurement_during_a_transfer_is_live_where_the_oximeter_marks_the_ot
 
 
 def test_a_stored_spot_check_whose_clock_is_not_to_be_believed_is_nobody_s_also_while_it_streams(radio, start):
-    """By the right clock of now it is of tomorrow, so it was stored under a wrong one; the time still tells a repeat."""
+    """By the right clock of now it is of tomorrow: it was stored under a wrong one. The time still tells a repeat."""
     tomorrow = b"\x03" + sfloats(93, 63) + stamp(LOCAL + timedelta(days=1)) + b"\x00\x03"
     live = b"\x11" + sfloats(97, 64) + stamp(datetime(2016, 1, 1))
     values = {0x2A5E: Value(0x2A5E, "indicate"), 0x2A5F: Value(0x2A5F, "notify")}

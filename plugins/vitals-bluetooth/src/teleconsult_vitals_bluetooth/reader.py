@@ -166,6 +166,10 @@ class BluetoothReader(DeviceReader):
     async def gone(self) -> None:
         """Asked for when the device is gone and all its frames are taken."""
 
+    def held(self) -> Iterable[Outcome]:
+        """Readings that wait for more to come. Asked for when the reader ends."""
+        return ()
+
     # Discovery
 
     @classmethod
@@ -452,7 +456,7 @@ class BluetoothReader(DeviceReader):
             if frame.uuid in self.listens:
                 outcomes = [outcome for outcome in self._interpret(frame) if isinstance(outcome, Taken)]
                 left += [taken for taken in outcomes if taken.must_be_remembered]
-        return left
+        return left + [each for each in self.held() if isinstance(each, Taken) and each.must_be_remembered]
 
     async def _offer_again(self) -> None:
         """Offer what an earlier reader received and could not hand over. Raises ReadingNotTaken."""
