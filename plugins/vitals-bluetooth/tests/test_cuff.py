@@ -196,6 +196,16 @@ def test_only_one_user_s_readings_are_taken(radio, start):
     assert [bench.reading().value("systolic") for _ in range(2)] == [141, 142]
 
 
+def test_each_device_may_have_its_own_user(radio, start):
+    peripheral = cuff(radio)
+    users = ["ble-F0:00:00:00:00:01=3", f"{peripheral.address.lower()} = 2"]
+    bench = start(peripheral, settings={"user_index": 1, "users": users})
+    bench.status("idle")
+    peripheral.send(0x2A35, frame(140, user=1), frame(141, user=2), frame(142))
+    assert "only user 2 is taken" in bench.status("idle").sentence.en
+    assert [bench.reading().value("systolic") for _ in range(2)] == [141, 142]
+
+
 def test_battery_and_what_it_is(radio, start):
     peripheral = cuff(
         radio,

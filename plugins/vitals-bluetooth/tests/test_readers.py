@@ -49,6 +49,43 @@ def test_settings_refuse_what_cannot_be():
             BluetoothSettings(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("users", "said"),
+    [
+        (["ble-AA"], "write DEVICE_ID=NUMBER"),
+        (["=1"], "设备标识=编号"),
+        (["ble-AA=255"], "from 0 to 254"),
+        (["ble-AA=1.5"], "not 'ble-AA=1.5'"),
+        (["ble-AA=1", "BLE-aa=2"], "named twice"),
+    ],
+)
+def test_a_user_of_a_device_that_cannot_be_read_is_refused_with_a_sentence(users, said):
+    with pytest.raises(ValueError, match=said):
+        BluetoothSettings(users=users)
+
+
+def test_a_device_without_a_user_of_its_own_keeps_to_the_one_of_all():
+    settings = BluetoothSettings(user_index=2, users=["ble-AA:01=1", "AA:02=-1"])
+    assert [settings.user_of(device) for device in ("ble-AA:01", "ble-AA:02", "ble-AA:03")] == [1, -1, 2]
+    assert BluetoothSettings(user_index=2).user_of("ble-AA:01") == 2
+
+
+def test_the_users_are_lines_of_the_settings_form_and_both_languages_say_who_else_is_taken():
+    properties = BluetoothSettings.model_json_schema()["properties"]
+    assert (properties["users"]["type"], properties["users"]["items"]["type"]) == ("array", "string")
+    for name in ("user_index", "users"):
+        assert "255, are taken too" in properties[name]["description"]
+        assert "用户未知（255）的测量同样接收" in properties[name]["description"]
+
+
+def test_a_scale_may_have_another_user_than_the_cuff(radio, device_bench):
+    peripheral = scale(radio)
+    settings = radio.settings.model_copy(update={"user_index": 1, "users": [f"ble-{peripheral.address}=2"]})
+    bench = device_bench(Scale, settings, device=device(peripheral), clock=lambda: NOW)
+    peripheral.send(0x2A9D, b"\x04\xb4\x37\x01", b"\x04\xb4\x38\x02")
+    assert bench.reading("body_weight").raw == "04b43802"
+
+
 # Thermometer
 
 

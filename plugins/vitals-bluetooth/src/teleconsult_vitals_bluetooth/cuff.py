@@ -51,11 +51,7 @@ class Cuff(BluetoothReader):
             if (pressure := number(value.systolic)) is not None:
                 yield Notice(DeviceState.MEASURING, texts.cuff_pressure(f"{pressure} {_UNITS[value.unit]}"))
             return
-        wanted = self.settings.user_index
-        if value.user is not None and wanted not in (-1, value.user):
-            yield Notice(DeviceState.IDLE, texts.other_user(value.user, wanted))
-            return
-        yield self._measurement(value, data)
+        yield self.passed_over(value.user) or self._measurement(value, data)
 
     def _measurement(self, value: BloodPressure, data: bytes) -> Outcome:
         dated = self.date(value.stamp, data, user=value.user)

@@ -151,6 +151,13 @@ class BluetoothReader(DeviceReader):
         clock, now = self.clock, self._arrived
         return self.dating.date(stamp, data, clock, now, user=user, believed=believed, stored=stored)
 
+    def passed_over(self, user: int | None) -> Notice | None:
+        """What to say for a reading of a user whose readings are not taken; None if it is taken."""
+        wanted = self.settings.user_of(self.device.device_id)
+        if user is None or wanted in (-1, user):
+            return None
+        return Notice(DeviceState.IDLE, texts.other_user(user, wanted))
+
     def of_its_time(self, notice: Notice, at: datetime | None, flags: Iterable[ReadingFlag]) -> Notice:
         """A result beyond what can be measured may be a stored one: it says of when, and stands if it is of today."""
         if not notice.stays:
