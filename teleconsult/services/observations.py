@@ -83,11 +83,12 @@ def take_reading(
         taken_at, marks = _time(reading, work.now)
         target = measuring.target(node, work.session, work.now)
         doubt = _doubt(target, taken_at, begun, reading.kind)
-        if doubt is None and ReadingFlag.WHOSE_UNKNOWN in reading.flags:
-            doubt = WHOSE_UNKNOWN
         undated = bool(marks) or ReadingFlag.CLOCK_NOT_SET in reading.flags
-        if doubt is None and begun is None and undated:
+        anybodys = ReadingFlag.WHOSE_UNKNOWN in reading.flags
+        if doubt is None and undated and (anybodys or begun is None):
             doubt = WHEN_UNKNOWN
+        elif doubt is None and anybodys:
+            doubt = WHOSE_UNKNOWN
         if may_be_test:
             doubt = MAY_BE_TEST
         if doubt:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 from bumble.att import ATT_Error
+from teleconsult_vitals_bluetooth import standing
 from teleconsult_vitals_bluetooth.cuff import Cuff
 from teleconsult_vitals_bluetooth.frames import Stamp, parse_date_time
 from teleconsult_vitals_bluetooth.interpret import Taken
@@ -22,6 +23,7 @@ from teleconsult.plugin_api.checking import BenchSession
 
 NOW = datetime(2026, 11, 24, 0, 1, 30, tzinfo=UTC)
 NAN = "ff07"
+UNDATED, OF_ANYBODY = (ReadingFlag.CLOCK_NOT_SET,), (ReadingFlag.CLOCK_NOT_SET, ReadingFlag.WHOSE_UNKNOWN)
 WITH_ALL = bytes.fromhex("1e780050005d00" + "ea070b18080102" + "3d00" + "02" + "0500")
 
 
@@ -150,7 +152,7 @@ def test_stored_readings_of_a_fast_clock_are_not_of_now_and_a_measurement_after_
         found.append(bench.reading())
     first, second, third = found
     assert (first.taken_at, first.flags) == (NOW - timedelta(minutes=16, seconds=30), (ReadingFlag.CLOCK_CORRECTED,))
-    assert {(each.taken_at, each.flags) for each in (second, third)} == {(None, (ReadingFlag.CLOCK_NOT_SET,))}
+    assert {(each.taken_at, each.flags) for each in (second, third)} == {(None, OF_ANYBODY)}
     now += timedelta(seconds=40)
     peripheral.send(0x2A35, frame(139, datetime(2026, 11, 24, 8, 2, 30)))
     fresh = bench.reading()
@@ -191,6 +193,16 @@ def test_only_one_user_s_readings_are_taken(radio, start):
     passed_over = bench.status("idle").sentence
     assert "user 2" in passed_over.en
     assert "用户 2" in passed_over.zh
+    assert [bench.reading().value("systolic") for _ in range(2)] == [141, 142]
+
+
+def test_each_device_may_have_its_own_user(radio, start):
+    peripheral = cuff(radio)
+    users = ["ble-F0:00:00:00:00:01=3", f"{peripheral.address.lower()} = 2"]
+    bench = start(peripheral, settings={"user_index": 1, "users": users})
+    bench.status("idle")
+    peripheral.send(0x2A35, frame(140, user=1), frame(141, user=2), frame(142))
+    assert "only user 2 is taken" in bench.status("idle").sentence.en
     assert [bench.reading().value("systolic") for _ in range(2)] == [141, 142]
 
 
@@ -482,3 +494,117 @@ def test_a_clock_that_jumps_while_it_is_connected_is_noticed_and_set(radio, star
     reading = bench.reading()
     assert (reading.taken_at, reading.flags) == (NOW, (ReadingFlag.CLOCK_CORRECTED,))
     assert parse_date_time(values[0x2A08].value) == Stamp(2026, 11, 24, 8, 1, 30)
+
+
+RISING = bytes.fromhex("008e00" + NAN + NAN)
+
+
+def measuring(peripheral, bench):
+    peripheral.send(0x2A36, RISING)
+    bench.status("measuring")
+
+
+def test_what_a_cuff_without_a_set_clock_sends_at_once_while_it_measures_is_nobody_s(radio, start):
+    """It hands over what it stored as soon as it is connected, while it already measures the next person."""
+    now, never_set = NOW, datetime(2019, 1, 1)
+    peripheral = cuff(radio)
+    bench = start(peripheral, clock=lambda: now)
+    bench.status("idle")
+    measuring(peripheral, bench)
+    peripheral.send(0x2A35, frame(161, never_set))
+    stored = bench.reading()
+    assert (stored.taken_at, stored.flags) == (None, OF_ANYBODY)
+    measuring(peripheral, bench)
+    now += timedelta(seconds=40)
+    peripheral.send(0x2A35, frame(121, never_set))
+    live = bench.reading()
+    assert (live.value("systolic"), live.flags) == (121, UNDATED)
+
+
+@pytest.mark.parametrize(("properties", "shown"), [("read write", (2001, 2026)), ("read", (2001, 2002))])
+def test_what_a_cuff_measured_before_its_clock_was_ever_set_is_nobody_s(radio, start, properties, shown):
+    """However late it comes. The clock is more than twenty years off: set, or left as it is."""
+    now, (then, today) = NOW, shown
+    values = clock(stamp(datetime(2002, 11, 24, 8, 1, 30)), properties)
+    peripheral = cuff(radio, service_1805=values)
+    bench = start(peripheral, clock=lambda: now)
+    bench.status("idle")
+    now += timedelta(seconds=40)
+    measuring(peripheral, bench)
+    peripheral.send(0x2A35, frame(162, datetime(then, 3, 1)))
+    assert bench.reading().flags == OF_ANYBODY
+    measuring(peripheral, bench)
+    peripheral.send(0x2A35, frame(122, datetime(today, 11, 24, 8, 2)))
+    live = bench.reading()
+    assert (live.value("systolic"), ReadingFlag.WHOSE_UNKNOWN in live.flags) == (122, False)
+
+
+ABOVE = bytes.fromhex("fe07" * 3)
+"""Beyond what the cuff can measure."""
+
+
+def beyond(at=None):
+    return bytes([2 if at else 0]) + ABOVE + (stamp(at) if at else b"")
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        (None, "2026-11-24 08:01: The result is above"),
+        (datetime(2026, 11, 24, 7, 58), "2026-11-24 07:58: The result is above"),
+        (datetime(2000, 1, 1), "2026-11-24 08:01: Measured at an unknown time. The result is above"),
+    ],
+)
+def test_a_result_beyond_what_can_be_measured_says_of_when_it_is(radio, start, at, said):
+    peripheral = cuff(radio)
+    bench = start(peripheral)
+    peripheral.send(0x2A35, beyond(at))
+    assert bench.status("failed").sentence.en.startswith(said)
+
+
+def test_a_result_beyond_what_can_be_measured_of_another_day_does_not_stand(radio, start):
+    peripheral = cuff(radio)
+    bench = start(peripheral)
+    peripheral.send(0x2A35, beyond(datetime(2026, 11, 22, 8, 0)))
+    assert bench.status("failed").sentence.en.startswith("2026-11-22 08:00: ")
+    bench.cancel()
+    assert not bench.session.memory.get("standing")
+
+
+def test_that_a_device_is_not_found_does_not_hide_its_result_beyond_what_can_be_measured(radio, start):
+    peripheral = cuff(radio)
+    first = start(peripheral)
+    peripheral.send(0x2A35, beyond())
+    stands = first.status("failed").sentence
+    peripheral.vanish()
+    assert first.ended().sentence == stands
+    second = start(peripheral, memory=first.session.memory, settings={"search_seconds": 0.3})
+    assert second.status("searching").sentence == stands
+    lost = second.ended().sentence
+    assert lost.en == f"{stands.en} The device was not found. Switch it on, and bring it nearer."
+    assert lost.zh.startswith(stands.zh)
+    memory, later = first.session.memory, NOW + timedelta(hours=2)
+    third = start(peripheral, memory=memory, settings={"search_seconds": 0.3}, clock=lambda: later)
+    assert third.status("searching").sentence is None
+    assert third.ended().sentence.en.startswith("The device was not found.")
+
+
+def test_a_result_beyond_what_can_be_measured_goes_from_the_card_of_a_connected_device_too(radio, start, monkeypatch):
+    monkeypatch.setattr(standing, "STANDS", timedelta(seconds=0.2))
+    peripheral = cuff(radio)
+    bench = start(peripheral, clock=lambda: datetime.now(UTC))
+    bench.status("idle")
+    peripheral.send(0x2A35, beyond())
+    assert "above what" in bench.status("failed").sentence.en
+    assert bench.status("idle").sentence.en.startswith("Ready"), "by itself"
+    assert not bench.session.memory["standing"]
+
+
+def test_a_low_battery_does_not_hide_a_result_beyond_what_can_be_measured(radio, start):
+    peripheral = cuff(radio, service_180f={0x2A19: Value(0x2A19, "read notify", b"\x5a")})
+    bench = start(peripheral)
+    bench.status("idle")
+    peripheral.send(0x2A35, beyond())
+    stands = bench.status("failed").sentence
+    peripheral.send(0x2A19, b"\x07")
+    assert bench.status("failed").sentence.en == f"{stands.en} The battery is nearly empty. Change it."

@@ -17,6 +17,7 @@ from teleconsult.plugin_api import Limits, ReadingFlag
 NOW = datetime(2026, 11, 24, 0, 1, 30, tzinfo=UTC)
 BASE = datetime(2026, 11, 20, 8, 0)
 FASTING = 3
+OF_ANYBODY = (ReadingFlag.CLOCK_NOT_SET, ReadingFlag.WHOSE_UNKNOWN)
 
 
 def record(sequence, value="0.0052", *, unit=4, status=None, context=False, kind=0x11, offset=None, at=None):
@@ -168,6 +169,44 @@ def test_what_was_measured_since_the_first_connection_is_taken_also_if_that_brok
     assert numbers(start(meter, history=False, memory=bench.session.memory), 2) == [3, 4]
 
 
+NEVER_SET = datetime(2000, 1, 1)
+TWENTY_MINUTES_AGO = (NOW - timedelta(minutes=20)).isoformat()
+
+
+def test_records_of_a_meter_whose_clock_is_not_set_are_all_taken_that_may_be_of_since_the_first_connection(
+    radio, start
+):
+    meter = VirtualMeter(radio, records={n: record(n, at=NEVER_SET) for n in range(1, 5)})
+    bench = start(meter, history=False, memory={"seen_at": TWENTY_MINUTES_AGO})
+    readings = [bench.reading("glucose") for _ in range(4)]
+    assert [int(each.sequence.split("@")[0]) for each in readings] == [1, 2, 3, 4]
+    assert {(each.taken_at, each.flags) for each in readings} == {(None, OF_ANYBODY)}, "they wait in the tray"
+    told(bench, "4 stored")
+    assert bookmark(bench) == 4
+
+
+def test_a_time_that_the_meter_itself_does_not_believe_hides_no_record(radio, start):
+    meter = VirtualMeter(radio, records={n: record(n, status=1 << 11) for n in (1, 2)})
+    bench = start(meter, history=False, memory={"seen_at": TWENTY_MINUTES_AGO})
+    assert numbers(bench, 2) == [1, 2]
+
+
+def test_of_an_unknown_meter_without_a_set_clock_only_the_newest_record_is_taken(radio, start):
+    meter = VirtualMeter(radio, records={n: record(n, at=NEVER_SET) for n in range(1, 5)})
+    meter.supports = {"01", "03"}
+    bench = start(meter, history=False)
+    assert numbers(bench, 1) == [4]
+    told(bench, "1 stored")
+
+
+def test_a_new_measurement_without_a_time_is_not_one_that_was_stored(radio, start):
+    meter = VirtualMeter(radio)
+    bench = start(meter)
+    told(bench, "no new")
+    meter.send(0x2A18, record(1, at=NEVER_SET))
+    assert bench.reading().flags == (ReadingFlag.CLOCK_NOT_SET,)
+
+
 def test_a_record_is_not_passed_before_the_node_has_it(radio, start):
     meter = VirtualMeter(radio, records={n: record(n) for n in range(3)})
     bench = start(meter, memory={"last_record": 0})
@@ -209,15 +248,101 @@ def test_only_the_context_makes_it_a_fasting_one(radio, start):
 
 
 def test_a_new_measurement_waits_for_its_context(radio, start, monkeypatch):
-    monkeypatch.setattr(module, "FOR_CONTEXT", 0.2)
+    assert module.FOR_CONTEXT >= 10, "the meter may ask the person first"
     meter = VirtualMeter(radio)
     bench = start(meter)
     told(bench, "no new")
     meter.send(0x2A18, record(1, context=True))
     meter.send(0x2A34, context(1, FASTING))
     assert bench.reading().value("fasting_glucose") == Decimal("5.20")
+    monkeypatch.setattr(module, "FOR_CONTEXT", 0.05)
     meter.send(0x2A18, record(2, context=True))
     assert bench.reading().value("glucose") == Decimal("5.20")
+
+
+JUST_NOW = datetime(2026, 11, 24, 8, 1)
+TOO_LATE = (
+    "2026-11-24 08:01: The meter said too late that the result 5.2 mmol/L was measured fasting, "
+    "and it was kept without that. Enter it by hand as fasting glucose."
+)
+
+
+def test_that_a_result_was_fasting_is_said_if_the_meter_says_it_too_late(radio, start, monkeypatch):
+    monkeypatch.setattr(module, "FOR_CONTEXT", 0.05)
+    meter = VirtualMeter(radio)
+    bench = start(meter)
+    told(bench, "no new")
+    meter.send(0x2A18, record(1, context=True, at=JUST_NOW))
+    first = bench.reading()
+    assert first.value("glucose") == Decimal("5.20")
+    meter.send(0x2A34, context(1, FASTING))
+    assert bench.status("failed").sentence.en == TOO_LATE
+    meter.hang_up()
+    assert bench.ended().sentence.en == TOO_LATE, "it stands: somebody is to do something"
+
+
+def test_what_the_meter_says_too_late_and_changes_nothing_is_not_said(radio, start, monkeypatch):
+    monkeypatch.setattr(module, "FOR_CONTEXT", 0.05)
+    meter = VirtualMeter(radio)
+    bench = start(meter)
+    told(bench, "no new")
+    meter.send(0x2A18, record(1, context=True, at=JUST_NOW))
+    bench.reading()
+    meter.send(0x2A34, context(1, 1))
+    meter.hang_up()
+    assert "switched itself off" in bench.ended().sentence.en
+
+
+def test_a_context_that_comes_only_when_the_record_is_fetched_again_is_said_too(radio, start, monkeypatch):
+    monkeypatch.setattr(module, "FOR_CONTEXT", 0.05)
+    meter = VirtualMeter(radio)
+    bench = start(meter)
+    told(bench, "no new")
+    meter.records[1] = record(1, context=True, at=JUST_NOW)
+    meter.send(0x2A18, meter.records[1])
+    bench.reading()
+    meter.contexts[1] = context(1, FASTING)
+    bench.command("fetch")
+    assert bench.status("failed").sentence.en == TOO_LATE
+
+
+def test_a_meter_that_goes_before_the_context_comes_has_handed_over_its_result(radio, start):
+    meter = VirtualMeter(radio)
+    bench = start(meter)
+    told(bench, "no new")
+    meter.send(0x2A18, record(1, context=True, at=JUST_NOW))
+    meter.hang_up()
+    assert bench.reading().value("glucose") == Decimal("5.20")
+    lost = bench.ended().sentence
+    assert lost.en.startswith("2026-11-24 08:01: The meter was gone before it said whether the result 5.2 mmol/L was")
+    assert lost.zh.startswith("2026-11-24 08:01：血糖仪在说明结果 5.2 mmol/L 是否")
+
+
+def test_the_bookmark_does_not_move_past_a_measurement_that_waits_for_its_context(radio, start):
+    meter = VirtualMeter(radio, records={4: record(4)})
+    bench = start(meter, memory={"last_record": 3})
+    assert numbers(bench, 1) == [4]
+    told(bench, "1 stored")
+    meter.records |= {5: record(5, context=True), 6: record(6)}
+    meter.contexts[5] = context(5, FASTING)
+    meter.send(0x2A18, meter.records[5], meter.records[6])
+    assert numbers(bench, 1) == [6]
+    bench.cancel()
+    assert bookmark(bench) == 4
+    again = start(meter, memory=bench.session.memory)
+    assert again.reading().value("fasting_glucose") == Decimal("5.20")
+    assert numbers(again, 1) == [6]
+
+
+def test_a_measurement_that_waits_for_its_context_is_remembered_if_it_cannot_be_fetched(radio, start):
+    meter = VirtualMeter(radio)
+    meter.all[0x2A52].refuse = 0x80
+    bench = start(meter)
+    told(bench, "does not hand over")
+    meter.send(0x2A18, record(1, context=True), record(2))
+    assert numbers(bench, 1) == [2]
+    bench.cancel()
+    assert numbers(start(meter, memory=bench.session.memory), 1) == [1]
 
 
 def test_a_meter_that_counts_anew_is_read_from_its_beginning(radio, start):
@@ -420,6 +545,12 @@ def test_an_old_one_beyond_what_can_be_measured_does_not_stay(radio, start):
     told(bench, "no new")
 
 
+def test_one_beyond_what_can_be_measured_of_a_meter_whose_clock_is_not_set_says_so(radio, start):
+    meter = VirtualMeter(radio, records={1: record(1, None, status=ABOVE, at=NEVER_SET)})
+    bench = start(meter)
+    assert bench.status("failed").sentence.en.startswith("2026-11-24 08:01: Measured at an unknown time. The result is")
+
+
 def test_what_is_no_result_is_told_once(radio, start):
     meter = VirtualMeter(radio, records={3: record(3, None)})
     bench = start(meter)
@@ -444,9 +575,9 @@ def test_marks(radio, start):
     one, two, three, four, five = (bench.reading() for _ in range(5))
     assert one.flags == (ReadingFlag.CONTROL_SOLUTION,)
     assert two.flags == (ReadingFlag.LOW_BATTERY,)
-    assert (three.flags, three.taken_at) == ((ReadingFlag.CLOCK_NOT_SET,), None)
+    assert (three.flags, three.taken_at) == (OF_ANYBODY, None)
     assert four.taken_at == datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
-    assert (five.flags, five.taken_at) == ((ReadingFlag.CLOCK_NOT_SET,), None)
+    assert (five.flags, five.taken_at) == (OF_ANYBODY, None)
 
 
 def test_a_meter_that_refuses_says_so(radio, start):

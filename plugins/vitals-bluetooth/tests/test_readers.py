@@ -49,6 +49,43 @@ def test_settings_refuse_what_cannot_be():
             BluetoothSettings(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("users", "said"),
+    [
+        (["ble-AA"], "write DEVICE_ID=NUMBER"),
+        (["=1"], "设备标识=编号"),
+        (["ble-AA=255"], "from 0 to 254"),
+        (["ble-AA=1.5"], "not 'ble-AA=1.5'"),
+        (["ble-AA=1", "BLE-aa=2"], "named twice"),
+    ],
+)
+def test_a_user_of_a_device_that_cannot_be_read_is_refused_with_a_sentence(users, said):
+    with pytest.raises(ValueError, match=said):
+        BluetoothSettings(users=users)
+
+
+def test_a_device_without_a_user_of_its_own_keeps_to_the_one_of_all():
+    settings = BluetoothSettings(user_index=2, users=["ble-AA:01=1", "AA:02=-1"])
+    assert [settings.user_of(device) for device in ("ble-AA:01", "ble-AA:02", "ble-AA:03")] == [1, -1, 2]
+    assert BluetoothSettings(user_index=2).user_of("ble-AA:01") == 2
+
+
+def test_the_users_are_lines_of_the_settings_form_and_both_languages_say_who_else_is_taken():
+    properties = BluetoothSettings.model_json_schema()["properties"]
+    assert (properties["users"]["type"], properties["users"]["items"]["type"]) == ("array", "string")
+    for name in ("user_index", "users"):
+        assert "255, are taken too" in properties[name]["description"]
+        assert "用户未知（255）的测量同样接收" in properties[name]["description"]
+
+
+def test_a_scale_may_have_another_user_than_the_cuff(radio, device_bench):
+    peripheral = scale(radio)
+    settings = radio.settings.model_copy(update={"user_index": 1, "users": [f"ble-{peripheral.address}=2"]})
+    bench = device_bench(Scale, settings, device=device(peripheral), clock=lambda: NOW)
+    peripheral.send(0x2A9D, b"\x04\xb4\x37\x01", b"\x04\xb4\x38\x02")
+    assert bench.reading("body_weight").raw == "04b43802"
+
+
 # Thermometer
 
 
@@ -126,7 +163,9 @@ def test_no_temperature_is_a_sentence(radio, start, frame, words):
     peripheral = thermometer(radio)
     bench = start(Thermometer, peripheral)
     peripheral.send(0x2A1C, bytes.fromhex(frame))
-    assert words in bench.status("failed").sentence.zh
+    sentence = bench.status("failed").sentence.zh
+    assert words in sentence
+    assert sentence.startswith("2026-11-24 08:01：") == (words in ("上限", "下限"))
     peripheral.send(0x2A1C, bytes.fromhex("006c0100ff"))
     assert bench.reading().value("body_temperature") == Decimal("36.4")
 
@@ -315,6 +354,16 @@ def test_no_saturation_is_a_sentence(radio, start, frame, words):
     assert bench.reading().value("spo2") == 98
 
 
+def test_a_saturation_beyond_what_can_be_measured_says_of_when_it_is(radio, start):
+    peripheral = oximeter(radio)
+    bench = start(Oximeter, peripheral)
+    below = sfloats(Special.NEGATIVE_INFINITY, 61)
+    peripheral.send(0x2A5F, b"\x00" + below)
+    assert bench.status("failed").sentence.zh.startswith("2026-11-24 08:01：结果低于")
+    peripheral.send(0x2A5E, b"\x01" + below + stamp(LOCAL - timedelta(minutes=5)))
+    assert bench.status("failed").sentence.zh.startswith("2026-11-24 07:56：结果低于")
+
+
 def test_stored_spot_checks_are_fetched_once(radio, start):
     peripheral = oximeter(radio, features="0c00", racp=True)
     frames = [b"\x01" + sfloats(90 + n, 61) + stamp(datetime(2026, 11, 20 + n)) for n in range(3)]
@@ -356,6 +405,7 @@ def readings(bench):
     return [value for value in bench.session.sent.queue if hasattr(value, "components")]
 
 
+OF_ANYBODY = (ReadingFlag.CLOCK_NOT_SET, ReadingFlag.WHOSE_UNKNOWN)
 UNDATED = b"\x00" + sfloats(90, 61)
 STORED = b"\x02" + sfloats(91, 62) + b"\x00\x03"
 CLOCK_LOST = b"\x11" + sfloats(92, 63) + stamp(datetime(2000, 1, 1))
@@ -365,7 +415,7 @@ def test_stored_spot_checks_without_a_time_come_once_and_for_the_tray(radio, sta
     peripheral = storing(radio, [UNDATED, UNDATED, STORED, CLOCK_LOST])
     bench = start(Oximeter, peripheral)
     first = [bench.reading() for _ in range(4)]
-    assert {(each.taken_at, each.flags) for each in first} == {(None, (ReadingFlag.CLOCK_NOT_SET,))}
+    assert {(each.taken_at, each.flags) for each in first} == {(None, OF_ANYBODY)}
     assert len({each.reading_id for each in first}) == 4, "two that say the same are two"
     told(bench, "4 stored")
     bench.cancel()
@@ -398,15 +448,31 @@ def test_what_comes_from_the_storage_unasked_and_without_a_time_is_not_of_now(ra
     bench = start(Oximeter, peripheral)
     bench.status("idle")
     peripheral.send(0x2A5E, STORED)
-    assert bench.reading().flags == (ReadingFlag.CLOCK_NOT_SET,)
+    assert bench.reading().flags == OF_ANYBODY
 
 
 def test_a_measurement_during_a_transfer_is_live_where_the_oximeter_marks_the_others(radio, start):
     live = b"\x02" + sfloats(97, 64) + b"\x00\x01"
     peripheral = storing(radio, [STORED, live], features="0500" + "0003")
     bench = start(Oximeter, peripheral)
-    assert [bench.reading().flags for _ in range(2)] == [(ReadingFlag.CLOCK_NOT_SET,), ()]
+    assert [bench.reading().flags for _ in range(2)] == [OF_ANYBODY, ()]
     told(bench, "1 stored")
+
+
+def test_a_stored_spot_check_whose_clock_is_not_to_be_believed_is_nobody_s_also_while_it_streams(radio, start):
+    """By the right clock of now it is of tomorrow: it was stored under a wrong one. The time still tells a repeat."""
+    tomorrow = b"\x03" + sfloats(93, 63) + stamp(LOCAL + timedelta(days=1)) + b"\x00\x03"
+    live = b"\x11" + sfloats(97, 64) + stamp(datetime(2016, 1, 1))
+    values = {0x2A5E: Value(0x2A5E, "indicate"), 0x2A5F: Value(0x2A5F, "notify")}
+    peripheral = Peripheral(radio, 0x1822, values, service_1805={0x2A08: Value(0x2A08, "read", stamp(LOCAL))})
+    bench = start(Oximeter, peripheral)
+    peripheral.send(0x2A5F, b"\x00" + sfloats(98, 70))
+    bench.status("measuring")
+    peripheral.send(0x2A5E, tomorrow)
+    stored = bench.reading()
+    assert (stored.sequence, stored.flags) == ("2026-11-25T08:01:00", OF_ANYBODY)
+    peripheral.send(0x2A5E, live)
+    assert bench.reading().flags == (ReadingFlag.CLOCK_NOT_SET,), "it is of whoever wears it"
 
 
 def test_a_transfer_that_is_never_answered_is_stopped_and_told(radio, start, monkeypatch):

@@ -210,6 +210,17 @@ def test_a_device_that_cannot_tell_when_it_measured_is_believed_only_if_it_was_s
     assert ("when_unknown" in [mark["mark"] for mark in shown["marks"]]) is not seen
 
 
+def test_a_stored_reading_without_a_time_is_nobodys_though_the_device_is_seen_measuring(
+    node: Node, encounter: str
+) -> None:
+    """An oximeter that streams one person's value hands over another's of yesterday."""
+    flags = (ReadingFlag.CLOCK_NOT_SET, ReadingFlag.WHOSE_UNKNOWN)
+    stored = make_reading("oximeter-1", "spo2", {"spo2": (97, "%")}, sequence="7", flags=flags)
+    shown = take_reading(node, stored, begun=Begun(encounter))
+    assert shown["encounter_id"] is None
+    assert "when_unknown" in [mark["mark"] for mark in shown["marks"]]
+
+
 def test_the_result_of_a_sample_is_placed_by_a_person(node: Node, encounter: str) -> None:
     """Whatever its time says: it may have been handed in by somebody before."""
     result = make_reading(

@@ -36,12 +36,26 @@ class DeviceClock:
     set_at: datetime | None = None
     """When we set it; None if it cannot be set."""
     settled: bool = True
-    """Whether the device has been silent since then, so that what it sends now is not what it had stored."""
+    """Whether the device has been silent since it could send, so that what it sends now is not what it had stored."""
 
     @property
     def runs(self) -> bool:
         """Whether it was seen to be a clock that runs: then two measurements do not have the same time."""
         return self.set_at is not None or (self.ahead is not None and abs(self.ahead) < ABSURD)
+
+    def tells_stored(self, shown: datetime | None, now: datetime) -> bool:
+        """Whether a time that could not be used (`taken`) shows that the reading is, or may be, an earlier one.
+
+        False where the clock tells nothing, or shows the same time now.
+        """
+        if shown is None or self.set_at is not None:
+            return shown is not None
+        if self.ahead is None:
+            return False
+        try:
+            return abs(shown.replace(tzinfo=self.zone).astimezone(UTC) - self.ahead - now) > CLOSE
+        except (OverflowError, ValueError):
+            return True
 
     def taken(self, shown: datetime | None, now: datetime) -> Taken:
         """When it was in UTC, and what to say about it, for the time without zone that the device gave.

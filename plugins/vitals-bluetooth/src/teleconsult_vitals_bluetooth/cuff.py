@@ -51,23 +51,19 @@ class Cuff(BluetoothReader):
             if (pressure := number(value.systolic)) is not None:
                 yield Notice(DeviceState.MEASURING, texts.cuff_pressure(f"{pressure} {_UNITS[value.unit]}"))
             return
-        wanted = self.settings.user_index
-        if value.user is not None and wanted not in (-1, value.user):
-            yield Notice(DeviceState.IDLE, texts.other_user(value.user, wanted))
-            return
-        yield self._measurement(value, data)
+        yield self.passed_over(value.user) or self._measurement(value, data)
 
     def _measurement(self, value: BloodPressure, data: bytes) -> Outcome:
+        dated = self.date(value.stamp, data, user=value.user)
         for pressure in (value.systolic, value.diastolic):
             if isinstance(pressure, Special):
-                return failed(pressure, texts.CUFF_FAILED)
+                return self.of_its_time(failed(pressure, texts.CUFF_FAILED), dated.taken_at, dated.flags)
         given = {
             "systolic": (number(value.systolic), value.unit),
             "diastolic": (number(value.diastolic), value.unit),
             "mean": (number(value.mean), value.unit),
             "pulse_rate": (None if value.pulse_rate is None else number(value.pulse_rate), "/min"),
         }
-        dated = self.date(value.stamp, data, user=value.user)
         return Taken(
             "blood_pressure",
             {key: (pressure, unit) for key, (pressure, unit) in given.items() if pressure is not None},

@@ -31,6 +31,13 @@ class Dated:
     """Whether the sequence is the device's own, the same whenever the reading is sent."""
 
 
+def of_anybody(flags: tuple[ReadingFlag, ...], stored: bool) -> tuple[ReadingFlag, ...]:
+    """The flags of a time. A stored reading without a usable one is not of whoever is measured when it comes."""
+    if stored and ReadingFlag.CLOCK_NOT_SET in flags:
+        return (*flags, ReadingFlag.WHOSE_UNKNOWN)
+    return flags
+
+
 class Dating:
     """Dates the frames of one connection. `recent` is what the last one remembered, from `memory`."""
 
@@ -46,16 +53,27 @@ class Dating:
                 continue
 
     def date(
-        self, stamp: Stamp | None, data: bytes, clock: DeviceClock, now: datetime, *, user: int | None, believed: bool
+        self,
+        stamp: Stamp | None,
+        data: bytes,
+        clock: DeviceClock,
+        now: datetime,
+        *,
+        user: int | None,
+        believed: bool,
+        stored: bool,
     ) -> Dated:
         """Date a frame that came at `now`. `believed` is False if the device itself says that its clock is not set.
 
-        A frame without a stamp was measured when it came, and counts as a new reading each time.
+        A frame without a stamp was measured when it came, and counts as a new reading each time. One that is `stored`,
+        or shows it by its time, is anybody's if that time cannot be used.
         """
         if stamp is None:
             return Dated(None, (), self.number())
-        at, flags = clock.taken(stamp.moment(), now) if believed else NOT_SET
-        if ReadingFlag.CLOCK_NOT_SET in flags and not (believed and clock.runs and stamp.moment()):
+        shown = stamp.moment()
+        at, flags = clock.taken(shown, now) if believed else NOT_SET
+        flags = of_anybody(flags, stored or (believed and clock.tells_stored(shown, now)))
+        if ReadingFlag.CLOCK_NOT_SET in flags and not (believed and clock.runs and shown):
             return Dated(at, flags, self._told_by_arrival(data, now))
         return Dated(at, flags, str(stamp) if user is None else f"{stamp}/{user}", lasting=True)
 

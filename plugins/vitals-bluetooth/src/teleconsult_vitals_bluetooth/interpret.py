@@ -25,6 +25,12 @@ class Notice:
     sentence: Text
     stays: bool = False
     """Whether it is as good as a reading: it stands on the device's card until there is one."""
+    at: datetime | None = None
+    """What it is of: this is said with it."""
+
+    def received(self, at: datetime) -> Notice:
+        """The same, of a frame that came at `at`: that is its time if it stands and has no other."""
+        return replace(self, at=at) if self.stays and self.at is None else self
 
 
 @dataclass(frozen=True)

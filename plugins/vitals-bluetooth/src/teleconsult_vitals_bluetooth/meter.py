@@ -2,19 +2,22 @@
 
 The record access control point is asked for the records from the bookmark on; the bookmark moves when the node has
 kept a record. A record whose context is announced waits for it, because only the context says that it was fasting.
+What a context says too late to be kept is said to the person, who types it in.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import ClassVar
 
 from teleconsult.plugin_api import Command, DeviceInfo, DeviceState, ReadingFlag, Text
 from teleconsult_vitals_bluetooth import racp, texts, uuids
 from teleconsult_vitals_bluetooth.clock import CLOSE
+from teleconsult_vitals_bluetooth.dating import of_anybody
 from teleconsult_vitals_bluetooth.glucose import (
     Glucose,
     GlucoseContext,
@@ -30,9 +33,10 @@ from teleconsult_vitals_bluetooth.storing import StoringReader
 
 MOST_RECORDS = 1000
 """Records of one transfer. No meter stores more, and nobody could place them."""
-STANDS_STILL = timedelta(hours=12)
-FOR_CONTEXT = 2.0
-"""Seconds that a new measurement waits for its context."""
+FOR_CONTEXT = 10.0
+"""Seconds that a new measurement waits for a context that it announces: some meters ask the person first."""
+LATE = 50
+"""So many records that were handed over without their context are remembered in case it still comes."""
 
 _STRIP = MeterStatus.STRIP_INSERTION | MeterStatus.STRIP_TYPE | MeterStatus.STRIP_PULLED
 _FAULT = MeterStatus.SENSOR_MALFUNCTION | MeterStatus.DEVICE_FAULT
@@ -55,12 +59,21 @@ class Record:
 
     measurement: Glucose
     raw: bytes
+    stored: bool
+    """Whether the meter was asked for it, so that it may be an earlier one."""
+    came: float
+    """When, by the clock of the event loop."""
     context: GlucoseContext | None = None
 
     @property
     def whole(self) -> bool:
         """Whether nothing more is to come for it."""
         return self.context is not None or not self.measurement.context_follows
+
+    @property
+    def fasting(self) -> bool:
+        """Whether it is known to have been measured fasting."""
+        return self.context is not None and self.context.meal is Meal.FASTING
 
 
 class Phase(Enum):
@@ -110,6 +123,10 @@ class Meter(StoringReader):
         super().__init__(device, settings)
         self._phase = Phase.SINCE
         self._records: dict[int, Record] = {}
+        self._late: dict[int, Record] = {}
+        """What was handed over without the context that was announced."""
+        self._unknown = False
+        """Whether it is connected for the first time, so that what it has stored is of before."""
         self._owed = True
         """Whether the meter may have records that were not fetched."""
         self._hands_over = True
@@ -135,7 +152,8 @@ class Meter(StoringReader):
     async def _fetch(self) -> None:
         memory = self.session.memory
         if "last_record" not in memory and not self.settings.history:
-            if "seen_at" in memory:
+            self._unknown = "seen_at" not in memory
+            if not self._unknown:
                 await self._ask(Phase.FIRST_OF_ALL, racp.report_all())
             else:
                 await self.session.remember(seen_at=self.session.now().isoformat())
@@ -153,7 +171,7 @@ class Meter(StoringReader):
         """A record, its context, or the end of a transfer."""
         if uuid == uuids.GLUCOSE_MEASUREMENT:
             value = parse_glucose(data)
-            self._records[value.sequence] = Record(value, data)
+            self._records[value.sequence] = Record(value, data, stored=self.asked is not None, came=_now())
             if self.asked is not None and len(self._records) > MOST_RECORDS:
                 self._records.clear()
                 self.cut_off(texts.TOO_MANY_STORED)
@@ -162,19 +180,24 @@ class Meter(StoringReader):
             context = parse_glucose_context(data)
             if record := self._records.get(context.sequence):
                 self._records[context.sequence] = replace(record, context=context, raw=record.raw + data)
+            elif record := self._late.get(context.sequence):
+                yield from self._told_late([replace(record, context=context)])
         elif (answer := self.answered(data)) is not None:
             yield from self._end(answer)
         if self.asked is None and self._next is None:
             whole = [record for record in self._records.values() if record.whole]
             yield from self._hand_out(whole, complete=not self._owed)
+            yield from self._told_late(whole)
 
     def idle_pause(self) -> float | None:
         """A context may be waited for."""
-        return FOR_CONTEXT if self._records else None
+        first = min((record.came for record in self._records.values()), default=None)
+        return None if first is None else max(0.0, first + FOR_CONTEXT - _now())
 
     def idle_paused(self) -> Iterator[Outcome]:
         """It does not come."""
-        yield from self._hand_out(self._records.values(), complete=not self._owed)
+        overdue = [record for record in self._records.values() if record.came + FOR_CONTEXT <= _now()]
+        yield from self._hand_out(overdue, complete=not self._owed)
 
     def broken_off(self) -> Iterator[Outcome]:
         """What came whole of a transfer is handed over; the bookmark stays where a record may be missing."""
@@ -196,8 +219,20 @@ class Meter(StoringReader):
             await self._ask(*following)
 
     async def gone(self) -> None:
-        """Save what came whole before the meter went; the rest is fetched the next time."""
-        await self._deliver(list(self.broken_off()))
+        """Save what came whole before the meter went; the rest of a transfer is fetched the next time."""
+        if self.asked is not None or self._next is not None:
+            await self._deliver(list(self.broken_off()))
+            return
+        waiting = list(self._records.values())
+        await self._deliver(list(self._hand_out(waiting, complete=not self._owed)))
+        for record in self._late.values():
+            if record in waiting and not record.measurement.control_solution:
+                await self._deliver([self._by_hand(record, texts.fasting_unknown(_shown(record.measurement)))])
+
+    def held(self) -> Iterator[Outcome]:
+        """A measurement that waits for its context."""
+        if self.asked is None:
+            yield from self._hand_out(list(self._records.values()), complete=False)
 
     async def kept(self, taken: Taken) -> None:
         """Move the bookmark."""
@@ -237,6 +272,7 @@ class Meter(StoringReader):
 
     def _fetched(self, answer: racp.Answer, done: bool) -> Iterator[Outcome]:
         records, self._records = self._records, {}
+        received = list(records.values())
         self._hands_over = not answer.unsupported
         if self._phase is Phase.FIRST_OF_ALL:
             records = {n: each for n, each in records.items() if n == max(records) or self._since_seen(each)}
@@ -245,7 +281,7 @@ class Meter(StoringReader):
             newest = max(records)
             records = {n: each for n, each in records.items() if n > self.bookmark or newest < self.bookmark}
         self._owed = self._owed and not done
-        outcomes = list(self._hand_out(records.values(), complete=done))
+        outcomes = [*self._hand_out(records.values(), complete=done), *self._told_late(received)]
         outcomes.sort(key=lambda outcome: isinstance(outcome, Notice) and outcome.stays)
         yield from outcomes
         if not done:
@@ -255,52 +291,80 @@ class Meter(StoringReader):
             yield self.fetched(count)
 
     def _since_seen(self, record: Record) -> bool:
-        """Whether it was measured since the meter was first connected."""
-        at, _ = self.clock.taken(record.measurement.moment(), self.session.now())
-        return at is not None and at >= datetime.fromisoformat(self.session.memory["seen_at"]) - CLOSE
+        """Whether it may have been measured since the meter was first connected."""
+        at, _ = self._when(record)
+        if at is None:
+            return not self._unknown
+        return at >= datetime.fromisoformat(self.session.memory["seen_at"]) - CLOSE
+
+    def _when(self, record: Record) -> tuple[datetime | None, tuple[ReadingFlag, ...]]:
+        """When it was measured, and what to say about that."""
+        value, now = record.measurement, self.session.now()
+        shown = None if value.status & MeterStatus.TIME_FAULT else value.moment()
+        at, flags = self.clock.taken(shown, now)
+        return at, of_anybody(flags, record.stored or self.clock.tells_stored(shown, now))
 
     def _hand_out(self, records: Iterable[Record], *, complete: bool) -> Iterator[Outcome]:
-        """Records as readings. `complete`: no record before them can be missing."""
+        """Records as readings. `complete`: no record before them can be missing, but one that waits for its context."""
         reached = self.bookmark
-        for record in sorted(records, key=lambda record: record.measurement.sequence):
-            number = record.measurement.sequence
-            self._records.pop(number, None)
+        numbered = {record.measurement.sequence: record for record in records}
+        waiting = min(self._records.keys() - numbered.keys(), default=None)
+        for sequence, record in sorted(numbered.items()):
+            self._records.pop(sequence, None)
             mark = None
-            if complete or number == reached + 1:
-                reached, mark = number, Mark(number, str(record.measurement.base))
+            if (complete or sequence == reached + 1) and (waiting is None or sequence < waiting):
+                reached, mark = sequence, Mark(sequence, str(record.measurement.base))
                 self._passed = mark
             outcome = self._reading(record)
+            if isinstance(outcome, Taken) and not record.whole:
+                self._late[sequence] = record
+                while len(self._late) > LATE:
+                    del self._late[next(iter(self._late))]
             yield replace(outcome, mark=mark, again=self._hands_over) if isinstance(outcome, Taken) else outcome
 
-    def _of_its_time(self, notice: Notice, value: Glucose) -> Notice:
-        """A result beyond what can be measured may be a stored one: it says of when, and stands if it is of today."""
-        at, _ = self.clock.taken(value.moment(), self.session.now())
-        if not notice.stays or at is None:
-            return notice
-        sentence = texts.of_time(notice.sentence, f"{at.astimezone(self.settings.zone):%Y-%m-%d %H:%M}")
-        return replace(notice, sentence=sentence, stays=self.session.now() - at < STANDS_STILL)
+    def _told_late(self, records: Iterable[Record]) -> Iterator[Notice]:
+        """What the contexts of records say that were handed over without: a reading that is kept does not change."""
+        for record in records:
+            sequence, base = record.measurement.sequence, record.measurement.base
+            if not record.whole or sequence not in self._late:
+                continue
+            if self._late.pop(sequence).measurement.base == base and record.fasting:
+                yield self._by_hand(record, texts.fasting_late(_shown(record.measurement)))
+
+    def _by_hand(self, record: Record, sentence: Text) -> Notice:
+        """What a person is to do about it, which hides no result that is beyond what can be measured."""
+        notice = Notice(DeviceState.FAILED, sentence, stays=self.standing.sentence is None)
+        return self.of_its_time(notice, *self._when(record))
 
     def _reading(self, record: Record) -> Outcome:
         value = record.measurement
         if (why := refusal(value)) is not None:
-            return self._of_its_time(why, value)
+            return self.of_its_time(why, *self._when(record))
         assert value.value is not None
         concentration = number(value.value)
         assert concentration is not None
-        fasting = record.context is not None and record.context.meal is Meal.FASTING
         flags = []
         if value.control_solution:
             flags.append(ReadingFlag.CONTROL_SOLUTION)
         if value.status & MeterStatus.BATTERY_LOW:
             flags.append(ReadingFlag.LOW_BATTERY)
-        at, clock_flags = self.clock.taken(value.moment(), self.session.now())
-        if value.status & MeterStatus.TIME_FAULT:
-            at, clock_flags = None, (ReadingFlag.CLOCK_NOT_SET,)
+        at, clock_flags = self._when(record)
         return Taken(
             "glucose",
-            {"fasting_glucose" if fasting else "glucose": (concentration, value.unit)},
+            {"fasting_glucose" if record.fasting else "glucose": (concentration, value.unit)},
             taken_at=at,
             sequence=f"{value.sequence}@{value.base}",
             flags=(*flags, *clock_flags),
             raw=record.raw,
         )
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _shown(value: Glucose) -> str:
+    """The concentration as meters show it."""
+    factor, unit = (1000, "mmol/L") if value.unit == "mol/L" else (100_000, "mg/dL")
+    concentration = None if value.value is None else number(value.value)
+    return "" if concentration is None else f"{(concentration * factor).normalize():f} {unit}"

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from teleconsult.plugin_api import Command, DeviceInfo, DeviceState, ReadingFlag, Text
 from teleconsult_vitals_bluetooth import racp, texts, uuids
-from teleconsult_vitals_bluetooth.dating import Dated
+from teleconsult_vitals_bluetooth.dating import Dated, of_anybody
 from teleconsult_vitals_bluetooth.frames import MalformedFrame
 from teleconsult_vitals_bluetooth.interpret import Notice, Outcome, Taken, failed, number
 from teleconsult_vitals_bluetooth.oximetry import (
@@ -136,13 +136,16 @@ class Oximeter(StoringReader):
 
     def _spot_check(self, value: Oximetry, data: bytes) -> Outcome:
         stored = OximeterStatus.FROM_STORAGE in value.status or (self.asked is not None and not self._is_live(value))
-        if (why := refusal(value)) is not None:
-            return None if stored else why  # what failed earlier is nothing that anybody can still act on
-        dated = self.date(value.stamp, data, believed=not value.clock_not_set)
+        why = refusal(value)
+        if stored and why is not None:
+            return None  # what failed earlier is nothing that anybody can still act on
+        dated = self.date(value.stamp, data, believed=not value.clock_not_set, stored=stored)
+        if why is not None:
+            return self.of_its_time(why, dated.taken_at, dated.flags)
         if stored and not dated.lasting:
             # It may be anybody's, of any day: it waits in the tray, and once however often it is fetched.
             name = self._name(value) if self.asked is not None else dated.sequence
-            dated = Dated(None, (ReadingFlag.CLOCK_NOT_SET,), name)
+            dated = Dated(None, of_anybody((ReadingFlag.CLOCK_NOT_SET,), stored), name)
         if stored and self.asked is not None:
             if dated.sequence in self._known:
                 return None

@@ -23,6 +23,7 @@ from teleconsult.plugin_api import (
     DeviceSession,
     DeviceState,
     DeviceUnavailable,
+    ReadingFlag,
     Text,
 )
 from teleconsult_vitals_bluetooth import texts, uuids
@@ -47,6 +48,8 @@ QUEUE = 500
 """So many frames may wait. A cuff that stored two hundred sends them all at once; more is no device that measures."""
 STREAM_PAUSE = 0.5
 """Seconds between two values of a stream that are handed over; those between are passed over."""
+STANDS_STILL = timedelta(hours=12)
+"""A result beyond what can be measured that is older than this is said, and does not stand."""
 NEARLY_EMPTY = 15
 """Percent of charge at which the person at the device is told."""
 
@@ -129,12 +132,50 @@ class BluetoothReader(DeviceReader):
         """What is known of the device's clock."""
         return self._timekeeper.clock
 
-    def date(self, stamp: Stamp | None, data: bytes, *, user: int | None = None, believed: bool = True) -> Dated:
-        """When the frame that is being taken was measured, and what tells its reading from others; see `Dating`."""
-        return self.dating.date(stamp, data, self.clock, self._arrived, user=user, believed=believed)
+    def date(
+        self,
+        stamp: Stamp | None,
+        data: bytes,
+        *,
+        user: int | None = None,
+        believed: bool = True,
+        stored: bool | None = None,
+    ) -> Dated:
+        """When the frame that is being taken was measured, and what tells its reading from others; see `Dating`.
+
+        A device that does not say whether a reading is `stored` sends those that are as soon as it can, also while it
+        measures for somebody else.
+        """
+        if stored is None:
+            stored = self._is_measuring and not self.clock.settled
+        clock, now = self.clock, self._arrived
+        return self.dating.date(stamp, data, clock, now, user=user, believed=believed, stored=stored)
+
+    def passed_over(self, user: int | None) -> Notice | None:
+        """What to say for a reading of a user whose readings are not taken; None if it is taken."""
+        wanted = self.settings.user_of(self.device.device_id)
+        if user is None or wanted in (-1, user):
+            return None
+        return Notice(DeviceState.IDLE, texts.other_user(user, wanted))
+
+    def of_its_time(self, notice: Notice, at: datetime | None, flags: Iterable[ReadingFlag]) -> Notice:
+        """A result beyond what can be measured may be a stored one: it says of when, and stands if it is of today."""
+        if not notice.stays:
+            return notice
+        if ReadingFlag.CLOCK_NOT_SET in flags:
+            return replace(notice, sentence=texts.undated(notice.sentence))
+        return notice if at is None else replace(notice, at=at, stays=self.session.now() - at < STANDS_STILL)
+
+    @property
+    def _is_measuring(self) -> bool:
+        return self._said is not None and self._said[0] is DeviceState.MEASURING
 
     async def gone(self) -> None:
         """Asked for when the device is gone and all its frames are taken."""
+
+    def held(self) -> Iterable[Outcome]:
+        """Readings that wait for more to come. Asked for when the reader ends."""
+        return ()
 
     # Discovery
 
@@ -165,15 +206,21 @@ class BluetoothReader(DeviceReader):
         self.standing = Standing(session)
         self.dating = Dating(session.memory.get("undated"))
         address = self.device.address or self.device.device_id.removeprefix("ble-")
+        await self._say_what_stands()
         try:
             await self._offer_again()
             kept = session.memory.get("bluetooth", {})
             async with Radio.open(self.settings.radio, kept, self._keep_bonds) as radio:
-                found = await radio.find(address, self.settings.search_seconds)
+                found = await radio.find(address, self._search_seconds)
                 async with Link.open(radio, found, self._awake.set) as link:
                     self.link = link
                     await self._prepare()
                     await self._pump()
+        except DeviceUnavailable as error:
+            stands = self.standing.sentence
+            if stands is None or stands == error.sentence:
+                raise
+            raise DeviceUnavailable(texts.both(stands, error.sentence)) from error
         finally:
             await self.unkept.save(self._still_queued())
             if (undated := self.dating.memory()) != session.memory.get("undated", []):
@@ -186,6 +233,25 @@ class BluetoothReader(DeviceReader):
         if again or (state, sentence) != self._said:
             self._said = (state, sentence)
             await self.session.status(state, sentence)
+
+    async def _say_what_stands(self) -> None:
+        """A result beyond what can be measured, also while the device is looked for; what stood too long, no more."""
+        if self.standing.last is not None:
+            await self.session.status(DeviceState.SEARCHING, self.standing.sentence)
+            await self._take_away_what_is_old()
+
+    async def _take_away_what_is_old(self) -> None:
+        if (last := self.standing.last) is None or self.standing.sentence is not None:
+            return
+        await self.standing.take_away()
+        if self._said == (DeviceState.FAILED, last):
+            await self.say(DeviceState.IDLE, self._ready())
+
+    @property
+    def _search_seconds(self) -> float:
+        """A search ends also when what stands on the card is to go."""
+        left = self.standing.left()
+        return min(self.settings.search_seconds, left or self.settings.search_seconds)
 
     async def _keep_bonds(self, bonds: dict[str, Any]) -> None:
         await self.session.remember(bluetooth=bonds)
@@ -201,6 +267,7 @@ class BluetoothReader(DeviceReader):
         await self._timekeeper.set()
         for uuid in (*self.streams, *self.listens):
             await link.subscribe(uuid, lambda data, uuid=uuid: self._heard(uuid, data))  # type: ignore[misc]
+        self._timekeeper.listening()
         await self.say(DeviceState.IDLE, self._ready())
         await self.begin()
 
@@ -236,7 +303,8 @@ class BluetoothReader(DeviceReader):
             if is_ready:
                 self._said = state, self._ready()
             elif self._battery_low:
-                sentence = texts.LOW_BATTERY
+                stands = self.standing.sentence
+                sentence = texts.LOW_BATTERY if stands is None else texts.both(stands, texts.LOW_BATTERY)
             await self.session.status(state, self._ready() if is_ready else sentence, battery=level)
 
     def _ready(self) -> Text:
@@ -291,17 +359,21 @@ class BluetoothReader(DeviceReader):
         raise DeviceUnavailable(self._farewell())
 
     async def _wait(self) -> None:
+        pause, left = self.pause(), self.standing.left()
+        until = min((seconds for seconds in (pause, left) if seconds is not None), default=None)
         try:
-            async with asyncio.timeout(self.pause()):
+            async with asyncio.timeout(until):
                 await self._awake.wait()
         except TimeoutError:
-            await self._deliver(list(self.paused()))
-            await self.after()
+            await self._take_away_what_is_old()
+            if until == pause:
+                await self._deliver(list(self.paused()))
+                await self.after()
 
     def _farewell(self) -> Text:
         if self._cut_off is not None:
             return self._cut_off
-        if self._said and self._said[0] is DeviceState.MEASURING and not self._streaming:
+        if self._is_measuring and not self._streaming:
             return texts.LOST_MEASURING
         if self.standing.sentence is not None:
             return self.standing.sentence
@@ -331,18 +403,19 @@ class BluetoothReader(DeviceReader):
             shown = frame.data[:64].hex()
             log.warning("%s: malformed frame %s of %s: %s", self.device.device_id, shown, frame.uuid, error)
             return [Notice(DeviceState.FAILED, texts.malformed(self.malformed))]
-        return [each.received(frame.at) if isinstance(each, Taken) else each for each in outcomes]
+        return [each if each is None else each.received(frame.at) for each in outcomes]
 
     async def _deliver(self, outcomes: list[Outcome], *, insist: bool = True) -> None:
         """Hand over readings and say sentences, in order. `insist`: a failure is said each time, not once in a row."""
         self.unkept.readings += [each for each in outcomes if isinstance(each, Taken) and each.must_be_remembered]
         for outcome in outcomes:
             if isinstance(outcome, Notice):
+                sentence = self._dated(outcome.received(self.session.now()))
                 if outcome.stays:
-                    await self.standing.put(outcome.sentence)
+                    await self.standing.put(sentence)
                 elif outcome.state is DeviceState.MEASURING:
                     await self.standing.take_away()
-                await self.say(outcome.state, outcome.sentence, again=insist and outcome.state is DeviceState.FAILED)
+                await self.say(outcome.state, sentence, again=insist and outcome.state is DeviceState.FAILED)
             elif isinstance(outcome, Taken) and outcome.continuous:
                 await self._stream(outcome)
             elif isinstance(outcome, Taken):
@@ -353,6 +426,11 @@ class BluetoothReader(DeviceReader):
                 await self.kept(outcome)
                 await self.standing.take_away()
                 await self.say(DeviceState.IDLE, self._ready())
+
+    def _dated(self, notice: Notice) -> Text:
+        if notice.at is None:
+            return notice.sentence
+        return texts.of_time(notice.sentence, f"{notice.at.astimezone(self.settings.zone):%Y-%m-%d %H:%M}")
 
     async def _stream(self, taken: Taken) -> None:
         now = asyncio.get_running_loop().time()
@@ -385,7 +463,7 @@ class BluetoothReader(DeviceReader):
             if frame.uuid in self.listens:
                 outcomes = [outcome for outcome in self._interpret(frame) if isinstance(outcome, Taken)]
                 left += [taken for taken in outcomes if taken.must_be_remembered]
-        return left
+        return left + [each for each in self.held() if isinstance(each, Taken) and each.must_be_remembered]
 
     async def _offer_again(self) -> None:
         """Offer what an earlier reader received and could not hand over. Raises ReadingNotTaken."""

@@ -100,9 +100,8 @@ class Scale(BluetoothReader):
     ) -> Outcome:
         if value is None:
             return Notice(DeviceState.FAILED, texts.SCALE_FAILED)
-        wanted = self.settings.user_index
-        if user is not None and wanted not in (-1, user):
-            return Notice(DeviceState.IDLE, texts.other_user(user, wanted))
+        if (other := self.passed_over(user)) is not None:
+            return other
         dated = self.date(stamp, data, user=user)
         return Taken(
             "body_weight",

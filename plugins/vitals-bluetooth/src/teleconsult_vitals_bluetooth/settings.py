@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, Field, field_validator
+
+_LARGEST_USER = 254
 
 
 class BluetoothSettings(BaseModel):
@@ -25,9 +28,21 @@ class BluetoothSettings(BaseModel):
     user_index: int = Field(
         default=-1,
         ge=-1,
-        le=254,
+        le=_LARGEST_USER,
         title="User on shared devices 多用户设备的用户编号",
-        description="Take this user's readings alone; -1 takes everybody's. 只接收该用户的测量；-1 表示接收全部用户。",
+        description="Take this user's readings alone; -1 takes everybody's. Readings without a user number, or of the "
+        "unknown user 255, are taken too. 只接收该用户的测量；-1 表示接收全部用户。"
+        "未带用户编号或用户未知（255）的测量同样接收。",
+    )
+    users: list[str] = Field(
+        default=[],
+        max_length=100,
+        title="User by device 各设备的用户编号",
+        description="Where devices differ: one a line, as DEVICE_ID=NUMBER, with the device's id as a search shows it "
+        "(ble-AA:BB:CC:DD:EE:FF=1). Others keep to the number above. Readings without a user number, or of the unknown "
+        "user 255, are taken too. 各设备不同时每行填写一个：设备标识=编号"
+        "（标识见搜索结果，如 ble-AA:BB:CC:DD:EE:FF=1）；其余设备按上面的编号。"
+        "未带用户编号或用户未知（255）的测量同样接收。",
     )
     search_seconds: float = Field(
         default=120.0,
@@ -60,7 +75,36 @@ class BluetoothSettings(BaseModel):
             raise ValueError(f"there is no time zone {value!r}") from error
         return value
 
+    @field_validator("users")
+    @classmethod
+    def _pairs(cls, value: list[str]) -> list[str]:
+        devices = [_user_of(line)[0] for line in value]
+        if twice := next((device for device in devices if devices.count(device) > 1), None):
+            raise ValueError(f"{twice} is named twice 同一设备重复：{twice}")
+        return value
+
+    def user_of(self, device_id: str) -> int:
+        """Whose readings of this device are taken; -1 for everybody's."""
+        return dict(map(_user_of, self.users)).get(_known_as(device_id), self.user_index)
+
     @property
     def zone(self) -> ZoneInfo:
         """The zone of the devices' clocks."""
         return ZoneInfo(self.timezone)
+
+
+def _known_as(device_id: str) -> str:
+    """The id, however a person wrote it down."""
+    return device_id.strip().lower().removeprefix("ble-")
+
+
+def _user_of(line: str) -> tuple[str, int]:
+    """A device and its user. Raises ValueError with what is to be written."""
+    device, _, number = line.rpartition("=")
+    device, number = _known_as(device), number.strip()
+    if not (device and re.fullmatch(r"-1|[0-9]{1,3}", number) and int(number) <= _LARGEST_USER):
+        raise ValueError(
+            f"write DEVICE_ID=NUMBER, the number from 0 to {_LARGEST_USER} or -1, and not {line[:80]!r} "
+            f"请写成“设备标识=编号”，编号为 0 至 {_LARGEST_USER} 或 -1"
+        )
+    return device, int(number)

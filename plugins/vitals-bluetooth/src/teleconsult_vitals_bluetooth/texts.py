@@ -146,7 +146,35 @@ def temperature_now(temperature: str) -> Text:
 
 def low_battery(ready: Text) -> Text:
     """Ready, and the battery is to be changed."""
-    return Text(en=f"{LOW_BATTERY.en} {ready.en}", zh=f"{LOW_BATTERY.zh}{ready.zh}")
+    return both(LOW_BATTERY, ready)
+
+
+def fasting_late(result: str) -> Text:
+    """A context came when its result had been kept without."""
+    return Text(
+        en=f"The meter said too late that the result {result} was measured fasting, and it was kept without that. "
+        "Enter it by hand as fasting glucose.",
+        zh=f"血糖仪事后才说明结果 {result} 为空腹血糖，未能按空腹记录，请手工补录为空腹血糖。",
+    )
+
+
+def fasting_unknown(result: str) -> Text:
+    """The meter went before the context came that it had announced."""
+    return Text(
+        en=f"The meter was gone before it said whether the result {result} was measured fasting. "
+        "If it was, enter it by hand as fasting glucose.",
+        zh=f"血糖仪在说明结果 {result} 是否为空腹血糖之前已断开；如为空腹，请手工补录为空腹血糖。",
+    )
+
+
+def both(first: Text, second: Text) -> Text:
+    """One sentence after the other."""
+    return Text(en=f"{first.en} {second.en}"[:500], zh=f"{first.zh}{second.zh}"[:500])
+
+
+def undated(sentence: Text) -> Text:
+    """What a sentence is about may be of any day."""
+    return Text(en=f"Measured at an unknown time. {sentence.en}", zh=f"测量时间不明。{sentence.zh}")
 
 
 def of_time(sentence: Text, at: str) -> Text:

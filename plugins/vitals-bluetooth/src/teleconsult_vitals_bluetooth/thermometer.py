@@ -56,10 +56,10 @@ class Thermometer(BluetoothReader):
                 sentence = texts.temperature_now(f"{temperature} {_UNITS[value.unit]}")
                 yield Notice(DeviceState.MEASURING, sentence)
             return
-        if temperature is None:
-            yield failed(value.value, texts.THERMOMETER_FAILED)
-            return
         dated = self.date(value.stamp, data)
+        if temperature is None:
+            yield self.of_its_time(failed(value.value, texts.THERMOMETER_FAILED), dated.taken_at, dated.flags)
+            return
         site = _SITES.get(value.site or self._site)
         yield Taken(
             "body_temperature",

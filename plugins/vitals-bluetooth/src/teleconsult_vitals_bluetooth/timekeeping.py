@@ -30,7 +30,7 @@ class Timekeeper:
     """The clock of one connected device. `clock` is what is known of it."""
 
     def __init__(self, link: Link, session: DeviceSession, clock: DeviceClock) -> None:
-        self.clock = clock
+        self.clock = replace(clock, settled=False)
         self._link = link
         self._session = session
         self._uuid: str | None = None
@@ -55,10 +55,14 @@ class Timekeeper:
             if accepted if shows is None else abs(shows) <= CLOSE:
                 set_at = now
         self._heard_at = self._session.now()
-        self.clock = replace(self.clock, ahead=ahead, set_at=set_at, settled=set_at is None)
+        self.clock = replace(self.clock, ahead=ahead, set_at=set_at, settled=False)
+
+    def listening(self) -> None:
+        """The device can send from now on: what it had stored comes at once."""
+        self._heard_at = self._session.now()
 
     def heard(self, at: datetime) -> None:
-        """A result came: the first one after a silence, and all after it, were measured since the clock was set."""
+        """A result came: the first one after a silence, and all after it, were measured since the device could send."""
         if not self.clock.settled and at - self._heard_at > SILENCE:
             self.clock = replace(self.clock, settled=True)
         self._heard_at = at
