@@ -12,7 +12,7 @@ from teleconsult import media as engine
 from teleconsult.domain.errors import N_, NotFound, Unavailable
 from teleconsult.http.admin import administrators, bp
 from teleconsult.http.security import current_node
-from teleconsult.services.media_health import MediaHealth
+from teleconsult.services.media_health import MediaHealth, MediaReport
 from teleconsult.services.node import Node
 from teleconsult.settings import TlsSource
 from teleconsult.tls import Authority, Trouble, trouble_of_authority, troubles_of
@@ -32,7 +32,7 @@ def media() -> Response:
     page = render_template(
         "admin/media.html",
         report=report,
-        unknown=[_(engine.UNKNOWN_NAME, name=name) for name in report.unknown_names] if report else [],
+        missing=_missing(report) if report else [],
         certificate=_certificate_troubles(node),
         problem=_(report.problem, **report.problem_params) if report and report.problem else "",
         is_testing=health.is_testing if health else False,
@@ -55,6 +55,12 @@ def test_media() -> Response:
     _health().run_soon()
     flash(_("The media test has begun."), "ok")
     return redirect(url_for("admin.media"))
+
+
+def _missing(report: MediaReport) -> list[str]:
+    """What is named as a media address and cannot be used."""
+    unknown = [_(engine.UNKNOWN_NAME, name=name) for name in report.unknown_names]
+    return [*unknown, *(_(engine.AWAY, address=host) for host in report.away)]
 
 
 def _certificate_troubles(node: Node) -> list[tuple[str, str]]:

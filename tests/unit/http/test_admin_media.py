@@ -56,6 +56,17 @@ def test_page_tells_what_was_found_of_each_address(admin: FlaskClient, hub: Node
     assert "40000–40999" in page
 
 
+def test_page_tells_of_an_address_that_is_not_on_this_machine(admin: FlaskClient, hub: Node) -> None:
+    before = AddressResult("10.20.0.7", (40_000, 40_999), True, SILENT, True)
+    assert before.well is None
+    show(hub, MediaReport(NOW, (before,), away=("192.168.9.2",)))
+    page = admin.get("/admin/media").text
+    assert "媒体地址 192.168.9.2 目前不在本机上" in page
+    assert "10.20.0.7 目前不在本机上" in page
+    assert "回环" not in page
+    assert "公网地址" not in page
+
+
 def test_page_before_the_first_test_and_without_any_worker(admin: FlaskClient, hub: Node) -> None:
     assert admin.get("/admin/media").status_code == 200
     assert hub.media_health is not None
