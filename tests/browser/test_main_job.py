@@ -197,6 +197,7 @@ def test_the_opinion_is_kept_as_typed_signed_read_and_printed(in_call: Clinic, t
     specialist.page.fill("[name=medicines]", "氨氯地平 5 mg 每日一次")
     specialist.find("#opinion-saved[data-state=saved]").wait_for()
     specialist.page.reload()
+    specialist.page.wait_for_selector("html[data-ready]")
     assert specialist.page.input_value("[name=impression]") == "高血压2级，血压控制不满意"
     specialist.press("#sign")
     specialist.page.wait_for_selector("#consult[data-state=opinion_written]")
