@@ -31,12 +31,11 @@ from teleconsult.store import Store, migrate
 from teleconsult.store.plugins import DatabasePluginState
 from teleconsult.store.tables import AuditEntry, User
 from teleconsult.sync.uplink import hub_context
-from teleconsult.tls import Authority, covers, describe, machine_names, names_of, owner_of, troubles_of
+from teleconsult.tls import Authority, covers, machine_names, names_of, owner_of, trouble_of_authority, troubles_of
 
 WORKER_SECONDS = 20.0
 HUB_SECONDS = 10.0
 MOST_SKEW = timedelta(seconds=60)
-AUTHORITY_ENDS_SOON = timedelta(days=90)
 LEAST_FREE_GB = 1
 EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound
 
@@ -225,14 +224,9 @@ def _check_authority(authority: Authority) -> list[Finding]:
     if os.name == "posix" and (bad := _wrong_files(authority)):
         return [bad]
     why = authority.why_renew()
-    until = describe(authority.certificate()).valid_until
-    if until < datetime.now(UTC) + AUTHORITY_ENDS_SOON:
-        sentence = _("This node's certificate authority ends on %(date)s.", date=f"{until:%Y-%m-%d}")
-        if authority.next_certificate():
-            return [
-                Finding(None, sentence, _("When every device trusts the next one: teleconsult tls renew --authority"))
-            ]
-        return [Finding(False, sentence, _("Make the next one and let the devices trust it: teleconsult tls next"))]
+    if trouble := trouble_of_authority(authority, datetime.now(UTC)):
+        is_prepared = not trouble.is_broken and authority.next_certificate() is not None
+        return [Finding(None if is_prepared else False, _(trouble.sentence, **trouble.params), _(trouble.advice))]
     if why:
         return [Finding(None, _("The certificate is renewed when the node starts."))]
     return [Finding(True, _("The certificate of this node's own authority is good."))]

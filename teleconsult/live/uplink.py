@@ -207,11 +207,14 @@ class UplinkNamespace(Namespace):  # type: ignore[misc]
         def do() -> dict[str, Any]:
             relayed = Relayed.model_validate(data)
             vehicle_id = self._vehicle()
+            if relayed.event == "call:gone":
+                self._forget(relayed.channel, vehicle_id)
             actor = vehicles.doctor_of(self._node, vehicle_id, relayed.user_id)
             if self._node.calls is None:
                 raise NotFound(N_("This node holds no calls."))
-            with self._lock:
-                self._channel_at[relayed.channel] = vehicle_id
+            if relayed.event != "call:gone":
+                with self._lock:
+                    self._channel_at[relayed.channel] = vehicle_id
             return self._node.calls.handle(actor, relayed.channel, relayed.event, relayed.data)
 
         return _answer(do)
@@ -272,6 +275,12 @@ class UplinkNamespace(Namespace):  # type: ignore[misc]
         else:
             return None
         return self._sid_of.get(vehicle_id) if vehicle_id else None
+
+    def _forget(self, channel: str, vehicle_id: str) -> None:
+        """A page of this vehicle has closed: nothing is delivered to it any more."""
+        with self._lock:
+            if self._channel_at.get(channel) == vehicle_id:
+                del self._channel_at[channel]
 
     def _vehicle(self) -> str:
         vehicle_id = self._vehicle_of.get(request.sid)  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ The hub commands `MediaWorkers`, child processes with one loop each, and hears `
 nothing of Flask, the database or the settings; `docs/media.md` tells the protocol.
 """
 
-from teleconsult.media.addresses import UNKNOWN_NAME, Plan, host_addresses, plan, resolve
+from teleconsult.media.addresses import AWAY, UNKNOWN_NAME, Plan, host_addresses, plan, resolve
 from teleconsult.media.backend import MediaBackend
 from teleconsult.media.client import MediaWorkers
 from teleconsult.media.messages import (
@@ -21,6 +21,7 @@ from teleconsult.media.messages import (
 from teleconsult.media.selftest import AddressResult, Signalling, WorkerSignalling, any_works, check_addresses
 
 __all__ = [
+    "AWAY",
     "UNKNOWN_NAME",
     "AddressResult",
     "MediaBackend",

@@ -121,7 +121,7 @@ def install() -> None:
     )
     CODECS["audio"][:] = [opus]
     CODECS["video"][:] = [
-        *_video("VP8", 96, {"x-google-start-bitrate": "900"}),
+        *_video("VP8", 96, {}),
         *_h264(98, "42e01f"),
         *_h264(100, "42001f"),
     ]

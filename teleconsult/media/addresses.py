@@ -46,22 +46,48 @@ class LocalAddress:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to bind (empty: what is found at each call), what to announce besides, and the names nobody knows."""
+    """What to bind (empty: what is found at each call), what to announce besides, the names nobody knows, and those of
+    `addresses` that this machine had before and has not now."""
 
     addresses: tuple[str, ...] = ()
     announced: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    away: tuple[str, ...] = ()
+
+    def after(self, before: Plan) -> Plan:
+        """This one, found anew: what was bound stays bound while its interface is down, and what a name led to last is
+        kept while no name server knows it."""
+        away = tuple(host for host in self.announced if host in before.addresses)
+        bound, announced = [*self.addresses, *away], list(self.announced)
+        if self.unknown:
+            bound += before.addresses
+            announced += before.announced
+        beside = (host for host in dict.fromkeys(announced) if host not in bound)
+        return Plan(tuple(dict.fromkeys(bound)), tuple(beside), self.unknown, away)
 
 
 UNKNOWN_NAME: Final = N_("The media address %(name)s is no address, and no name server knows it.")
 """For each of `Plan.unknown`."""
+
+AWAY: Final = N_(
+    "The media address %(address)s is not on this machine now, and no call can use it. Look at its cable, its "
+    "interface and DHCP."
+)
+"""For each of `Plan.away`."""
+
+PRIVATE: Final = tuple(
+    ipaddress.ip_network(network)
+    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
+)
+"""Networks without a way through the internet (RFC 1918, RFC 4193, link-local)."""
 
 
 def plan(named: Iterable[str]) -> Plan:
     """What the addresses and host names that an operator has named come to.
 
     An address of this machine is bound, and then no other is; any other is announced beside those bound, with the same
-    port numbers: a NAT before this machine must keep them. Names are resolved now.
+    port numbers: a NAT before this machine must keep them. Also a private address that is not on this machine: whether
+    it is of a NAT in a county's own network or of an interface that is down cannot be seen. Names are resolved now.
     """
     local = {one.host for one in machine_addresses()}
     bound: list[str] = []
@@ -89,6 +115,12 @@ def resolve(name: str) -> list[str]:
     except (OSError, UnicodeError):
         return []
     return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+def is_private(host: str) -> bool:
+    """Whether an address is of a network without a way through the internet."""
+    address = ipaddress.ip_address(host)
+    return any(address in network for network in PRIVATE)
 
 
 def host_addresses() -> list[str]:

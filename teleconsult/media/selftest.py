@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from teleconsult.domain.errors import N_, TeleconsultError, Unavailable
 from teleconsult.domain.ids import new_id
+from teleconsult.media.addresses import is_private
 from teleconsult.media.backend import MediaBackend
 from teleconsult.media.messages import (
     PROBE_MESSAGES,
@@ -142,8 +143,18 @@ class AddressResult:
         return None if self.here and self.announced and self.outcome != "not_offered" else False
 
     @property
+    def may_be_own(self) -> bool:
+        """Whether it may be this machine's own, whose interface is down: announced, and no public address."""
+        return self.announced and is_private(self.address)
+
+    @property
     def sentence(self) -> str:
         """What was found, untranslated; `params` fills it."""
+        if self.well is None and self.may_be_own:
+            return N_(
+                "%(address)s is not on this machine now. It is offered as the address of a NAT before it, and could "
+                "not be checked from here (UDP %(ports)s)."
+            )
         if self.well is None:
             return N_("The public address %(address)s could not be checked from here (UDP %(ports)s): hairpin NAT.")
         return _SENTENCES[self.outcome]
@@ -153,6 +164,11 @@ class AddressResult:
         """What to do about it, untranslated; empty where nothing is to be done. `params` fills it."""
         if self.outcome == "ok":
             return ""
+        if self.well is None and self.may_be_own:
+            return N_(
+                "If it is this machine's own, look at its cable and DHCP and test again. If a NAT has it, run "
+                "“teleconsult check --vehicle --network” on a vehicle: its result counts."
+            )
         if self.well is None:
             return N_(
                 "Many routers do not lead a network back to itself. Run “teleconsult check --vehicle --network” on a "

@@ -8,7 +8,7 @@ connection offered over HTTPS, tries it from where it stands, and tells nobody.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -40,13 +40,15 @@ class MediaReport:
     at: datetime
     addresses: tuple[AddressResult, ...] = ()
     unknown_names: tuple[str, ...] = ()
+    away: tuple[str, ...] = ()
     problem: str = ""
     problem_params: dict[str, object] = field(default_factory=dict)
 
     @property
     def well(self) -> bool:
         """Whether nothing is to be mended."""
-        return not self.problem and not self.unknown_names and all(one.well is not False for one in self.addresses)
+        mended = not self.problem and not self.unknown_names and not self.away
+        return mended and all(one.well is not False for one in self.addresses)
 
 
 class MediaHealth:
@@ -94,19 +96,14 @@ class MediaHealth:
                 self._run_after(0)
 
     def follow_names(self) -> bool:
-        """Resolve the names in the media addresses anew, and offer what they lead to in new calls; whether that is
-        anything else than before. What a name led to last is kept while no name server knows it."""
-        found = media.plan(self._node.settings.media_addresses)
+        """Resolve the names in the media addresses anew, and offer what they lead to in new calls; whether that, or
+        what this machine has of it, is anything else than before. What is gone for the moment is kept: see
+        `Plan.after`."""
         before = self._plan
-        if found.unknown:
-            found = Plan(
-                tuple(dict.fromkeys((*found.addresses, *before.addresses))),
-                tuple(dict.fromkeys((*found.announced, *before.announced))),
-                found.unknown,
-            )
+        found = media.plan(self._node.settings.media_addresses).after(before)
         if _addresses(found) == _addresses(before):  # name servers give them in any order
-            self._plan = Plan(before.addresses, before.announced, found.unknown)
-            return False
+            self._plan = replace(before, unknown=found.unknown, away=found.away)
+            return set(found.away) != set(before.away)
         self._plan = found
         backend = self._node.media
         if backend is None:
@@ -150,8 +147,8 @@ class MediaHealth:
                 WorkerSignalling(backend, settings.media_port_range), announced=self._plan.announced
             )
         except TeleconsultError as error:
-            return MediaReport(now, (), self._plan.unknown, error.message, error.params)
-        return MediaReport(now, tuple(results), self._plan.unknown)
+            return MediaReport(now, (), self._plan.unknown, self._plan.away, error.message, error.params)
+        return MediaReport(now, tuple(results), self._plan.unknown, self._plan.away)
 
     # -- vehicles --------------------------------------------------------------------------------------------
 
@@ -205,6 +202,8 @@ def _write_log(report: MediaReport) -> None:
         log.error("media self-test", problem=report.problem % report.problem_params)
     for name in report.unknown_names:
         log.error("media self-test", problem=media.UNKNOWN_NAME % {"name": name})
+    for host in report.away:
+        log.error("media self-test", problem=media.AWAY % {"address": host})
     for one in report.addresses:
         write = log.info if one.well else log.warning if one.well is None else log.error
         write("media self-test", address=one.address, outcome=one.outcome, found=one.sentence % one.params)

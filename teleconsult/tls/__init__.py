@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from teleconsult.tls.authority import Authority, owner_of
 from teleconsult.tls.contexts import Contexts
+from teleconsult.tls.ending import trouble_of_authority
 from teleconsult.tls.given import Trouble, covers, names_of, troubles_of
 from teleconsult.tls.machine import Names, machine_names, parse_name
 from teleconsult.tls.server import PUBLIC_CERTIFICATE, OnlyHttps, SecureServer
@@ -29,5 +30,6 @@ __all__ = [
     "names_of",
     "owner_of",
     "parse_name",
+    "trouble_of_authority",
     "troubles_of",
 ]

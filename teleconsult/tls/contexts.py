@@ -19,7 +19,8 @@ from gevent import ssl as green
 from teleconsult.domain.errors import N_, TeleconsultError, Unavailable
 from teleconsult.tls import signing
 from teleconsult.tls.authority import Authority
-from teleconsult.tls.given import is_publicly_trusted, troubles_of
+from teleconsult.tls.ending import trouble_of_authority
+from teleconsult.tls.given import Trouble, is_publicly_trusted, troubles_of
 from teleconsult.tls.machine import machine_names
 
 log = structlog.get_logger(__name__)
@@ -52,7 +53,7 @@ class Contexts:
                 raise
             self.current = _stopgap()
             log.error("served with a certificate that nobody trusts", reason=str(error))
-        self._warn_of_given()
+        self._warn()
 
     @classmethod
     def of_authority(cls, authority: Authority) -> Contexts:
@@ -69,7 +70,7 @@ class Contexts:
         except Exception as error:  # whatever it is, the next look has to come
             if self._is_news(f"load {error}"):
                 log.error("the certificate could not be taken over", reason=str(error) or repr(error))
-        self._warn_of_given()
+        self._warn()
 
     def watch(self, stopping: threading.Event) -> None:
         """Look now and then until `stopping`. Runs in a thread of whoever serves."""
@@ -87,17 +88,24 @@ class Contexts:
                 known = isinstance(error, TeleconsultError | OSError)
                 log.error("the certificate could not be renewed", reason=str(error) or repr(error), exc_info=not known)
 
-    def _warn_of_given(self) -> None:
-        if self._authority is not None:
-            return
+    def _warn(self) -> None:
+        """Tell what only a person can mend: of the given certificate, or of this node's own authority."""
         try:
-            for trouble in troubles_of(self._certificate, datetime.now(UTC)):
-                if self._is_news(trouble.sentence):
-                    write = log.error if trouble.is_broken else log.warning
-                    write("the given certificate", problem=str(trouble), path=str(self._certificate))
+            if self._authority is None:
+                for trouble in troubles_of(self._certificate, datetime.now(UTC)):
+                    self._tell("the given certificate", trouble, self._certificate)
+            elif ending := trouble_of_authority(self._authority, datetime.now(UTC)):
+                self._tell("this node's certificate authority", ending, self._authority.file)
         except Exception as error:
+            if self._authority is not None and isinstance(error, TeleconsultError):
+                return  # it cannot be read, which `_tend` has told
             if self._is_news(f"judge {error}"):
-                log.error("the given certificate could not be looked at", reason=str(error) or repr(error))
+                log.error("the certificate could not be looked at", reason=str(error) or repr(error))
+
+    def _tell(self, what: str, trouble: Trouble, path: Path) -> None:
+        if self._is_news(trouble.sentence + trouble.advice):
+            write = log.error if trouble.is_broken else log.warning
+            write(what, problem=str(trouble), advice=trouble.advice, path=str(path))
 
     def _is_news(self, what: str) -> bool:
         """Whether this was not said within the last day."""

@@ -275,7 +275,7 @@ def _write_opinion(specialist: Person) -> None:
     specialist.press("#tab-tab-write")
     specialist.page.fill("[name=impression]", "验收测试：高血压2级")
     specialist.page.fill("[name=advice]", ADVICE)
-    specialist.until(lambda: "已保存" in specialist.find("#opinion-saved").inner_text(), "the draft is saved")
+    specialist.find("#opinion-saved[data-state=saved]").wait_for()
     specialist.press("#sign")
     specialist.page.wait_for_selector("#consult[data-state=opinion_written]")
 

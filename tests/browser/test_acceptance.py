@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +61,27 @@ def rows(county: County, kind: str, statement: str) -> list[tuple[Any, ...]]:
         return list(database.execute(statement))
 
 
+@contextmanager
+def who_reads_english(county: County, username: str) -> Iterator[None]:
+    """Somebody at the hub has chosen English; Chinese again afterwards."""
+
+    def choose(language: str) -> None:
+        change = "update user_account set language = ? where username = ?"
+        with closing(sqlite3.connect(county.folder / "hub" / "teleconsult.db")) as database, database:
+            assert database.execute(change, (language, username)).rowcount == 1
+
+    choose("en")
+    try:
+        yield
+    finally:
+        choose("zh")
+
+
 def test_a_working_county_passes_over_https_and_leaves_a_report(county: County, tmp_path: Path) -> None:
     assert county.hub.startswith("https://")
     assert county.vehicle.startswith("https://")
-    done = accept(county, tmp_path / "report")
+    with who_reads_english(county, "cardiology"):
+        done = accept(county, tmp_path / "report")
     assert done.returncode == 0, done.stdout + done.stderr
     found = report_in(tmp_path / "report")
     assert found["passed"] is True

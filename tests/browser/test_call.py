@@ -11,13 +11,13 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.media_page import make_camera
 from tests.browser.person import DESKTOP, TABLET, Person, launch
 from tests.support.served import TwoNodes
 from tests.support.trust import home_that_trusts
-from tests.support.world import PASSWORD
+from tests.support.world import PASSWORD, World
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -37,6 +37,35 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
   return real(wanted);
 };
 """
+
+HOLD = """
+const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+const send = WebSocket.prototype.send;
+window.asked = 0;
+window.opened = [];
+window.sent = [];
+window.heard = [];
+window.WebSocket = class extends WebSocket {
+  constructor(...words) {
+    super(...words);
+    this.addEventListener("message", ({ data }) => window.heard.push(String(data)));
+  }
+};
+window.hold = () => { window.gate = new Promise((resolve) => { window.answer = resolve; }); };
+window.hold();
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  window.asked += 1;
+  await window.gate;
+  const stream = await real(wanted);
+  window.opened.push(...stream.getTracks());
+  return stream;
+};
+WebSocket.prototype.send = function (data) {
+  window.sent.push(String(data));
+  return send.call(this, data);
+};
+"""
+"""The browser asks for leave to use camera and microphone until the test answers."""
 
 
 class Scene:
@@ -222,6 +251,54 @@ def test_ending_tells_everybody_and_the_pages_stay_out(call: Scene) -> None:
     doctor.page.reload()
     doctor.until(lambda: doctor.find("[data-call-enter]").is_visible(), "a button to call again")
     assert doctor.find("[data-call]").get_attribute("data-state") == "idle"
+
+
+def leave(page: Page) -> None:
+    """As somebody without whom the call would not be."""
+    page.locator(".call-end summary").click()
+    page.locator("[data-call-leave]").first.click()
+    page.locator("[data-call][data-state=idle]").wait_for()
+
+
+def test_leaving_before_the_devices_are_allowed_is_leaving(call: Scene) -> None:
+    doctor, specialist = call.doctor, call.specialist
+    page = doctor.page.context.new_page()
+    page.set_default_timeout(20_000)
+    page.add_init_script(HOLD)
+
+    def until(condition: str) -> None:
+        # Not by wait_for_function: the page's policy allows no eval.
+        doctor.until(lambda: page.evaluate(condition), condition, 20)
+
+    def all_are_given_back(count: int) -> None:
+        until(f"opened.length === {count} && opened.every((track) => track.readyState === 'ended')")
+
+    page.goto(doctor.base + call.path)
+    page.locator("[data-call-enter]").first.click()
+    until("asked === 1")
+    specialist.go(call.path)
+    specialist.press("[data-call-enter]")
+    there = f"one.includes('call:participants') && one.includes('{World.specialist.user_id}')"
+    until(f"heard.some((one) => {there})")
+    assert page.locator("[data-call-enter]").first.is_hidden(), "still being entered, whoever comes meanwhile"
+    leave(page)
+    page.evaluate("answer()")
+    all_are_given_back(2)
+    assert page.evaluate("sent.filter((one) => one.includes('call:join'))") == []
+    assert page.evaluate("localStorage.getItem('teleconsult.call.inside')") is None
+    assert page.locator("[data-call]").get_attribute("data-state") == "idle"
+    assert specialist.page.locator("[data-participant]").count() == 0
+
+    page.locator("[data-call-enter]").first.click()
+    page.locator("[data-call][data-state=live]").wait_for()
+    page.evaluate("hold()")
+    page.locator("select[data-device-kind=videoinput]").first.dispatch_event("change")
+    until("asked === 3")
+    leave(page)
+    page.evaluate("answer()")
+    all_are_given_back(5)
+    page.close()
+    leave(specialist.page)
 
 
 # -- the check before the call -----------------------------------------------------------------------------

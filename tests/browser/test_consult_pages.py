@@ -195,7 +195,7 @@ def test_a_step_that_comes_too_late_keeps_its_words(hub: Hub, come: Callable[[st
 
 
 def saved(page: Page) -> None:
-    expect(page.locator("#opinion-saved")).to_contain_text("已保存")
+    expect(page.locator("#opinion-saved[data-state=saved]")).to_contain_text("已保存")
 
 
 def test_the_text_survives_a_lost_login_and_a_reload(hub: Hub, come: Callable[[str], Person]) -> None:
@@ -226,7 +226,7 @@ def test_what_the_node_never_got_comes_back_after_a_crash(hub: Hub, come: Callab
     ready(page)
     page.route("**/opinion/draft", lambda route: route.abort())
     page.fill("[name=impression]", "没有送到的文字")
-    expect(page.locator("#opinion-saved")).not_to_contain_text("已保存")
+    expect(page.locator("#opinion-saved")).to_have_attribute("data-state", "failed")
     page.unroute("**/opinion/draft")
     page.goto("about:blank")
     specialist.go(f"/consults/{hub.opinions[1]}")

@@ -8,7 +8,9 @@ from datetime import date
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from teleconsult.services import encounters
+from teleconsult.domain.ids import utc_now
+from teleconsult.plugin_api import make_reading
+from teleconsult.services import encounters, observations
 from teleconsult.services.node import Node
 from tests.browser.media_page import FLAGS
 from tests.browser.person import DESKTOP, TABLET, Person
@@ -42,12 +44,30 @@ DRAW = """async () => {
   };
 }"""
 
+DRAW_TILE = """async () => {
+  const { makeTile } = await import("/static/js/lib/tile.js");
+  const { toTile } = await import("/static/js/vehicle/reading.js");
+  const view = {
+    id: "1", kind: "glucose", name: "Glucose", text: "7.8", unit: "mmol/L", taken_at: "2026-11-24T02:00:00Z",
+    status: "preliminary", note: "张三", marks: [], flags: [], components: [],
+  };
+  const tile = makeTile(toTile(view));
+  const nameless = makeTile(toTile({ ...view, note: "" }));
+  return [tile, nameless].map((one) => {
+    const { hidden, textContent } = one.querySelector("[data-part=note]");
+    return [hidden, textContent];
+  });
+}"""
+
 
 def see_another(node: Node) -> None:
-    """On the vehicle a second person's encounter is open."""
+    """On the vehicle a second person's encounter is open, and the first has an analyser's result that names a third."""
     if not node.is_hub:
         other = another_patient(node, "李大山", date(1990, 5, 1))
         SECOND[:] = [encounters.start_encounter(node, World.doctor, other).id]
+        value = {"glucose": (7.8, "mmol/L")}
+        result = make_reading("lis", "glucose", value, taken_at=utc_now(), note="张三 332529196001010015")
+        observations.take_reading(node, result, device_name="生化仪")
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +108,15 @@ def test_a_stream_stands_beside_what_was_kept_and_goes_when_it_is_silent(
     specialist.until(lambda: live.count() == 0, "no stale value called live", 20)
     assert kept.is_visible()
     assert specialist.errors == []
+
+
+def test_the_name_that_came_with_a_result_stands_beside_its_buttons(doctor: Person) -> None:
+    doctor.go(f"/encounters/{ENCOUNTER}?step=vitals")
+    tile = doctor.page.locator("#waiting .tile", has_text="7.8")
+    tile.get_by_role("button", name="采纳").wait_for()
+    assert tile.locator("[data-part=note]").inner_text() == "随附信息：张三 332529196001010015"
+    assert "张秀英" in tile.locator("[data-part=sentence]").inner_text()
+    assert doctor.page.evaluate(DRAW_TILE) == [[False, "随附信息：张三"], [True, ""]]
 
 
 def test_a_foot_above_the_diastolic_target_is_seen_under_a_good_top(doctor: Person) -> None:

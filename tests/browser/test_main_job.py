@@ -195,8 +195,9 @@ def test_the_opinion_is_kept_as_typed_signed_read_and_printed(in_call: Clinic, t
     specialist.page.fill("[name=impression]", "高血压2级，血压控制不满意")
     specialist.page.fill("[name=advice]", "低盐饮食，两周后复测血压，头痛加重随时联系")
     specialist.page.fill("[name=medicines]", "氨氯地平 5 mg 每日一次")
-    specialist.until(lambda: "已保存" in specialist.find("#opinion-saved").inner_text(), "the draft is saved")
+    specialist.find("#opinion-saved[data-state=saved]").wait_for()
     specialist.page.reload()
+    specialist.page.wait_for_selector("html[data-ready]")
     assert specialist.page.input_value("[name=impression]") == "高血压2级，血压控制不满意"
     specialist.press("#sign")
     specialist.page.wait_for_selector("#consult[data-state=opinion_written]")

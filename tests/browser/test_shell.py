@@ -423,6 +423,7 @@ def test_a_tile_made_by_a_module_is_the_macros_tile(gallery: Gallery) -> None:
         "id": "r1", "kind": "blood_pressure", "label": "血压", "value": "168/102", "unit": "mmHg", "time": "10:42",
         "status": "preliminary", "level": "warning", "extra": {"label": "脉率", "value": "84", "unit": "/min"},
         "marks": [{"level": "warning", "word": "高于控制目标"}], "device": "臂式血压计 2 号",
+        "note": "随附信息：雷金根",
         "previous": {"value": "146/90", "unit": "mmHg", "date": "2026-10-22"},
         "target": {"low": 90, "high": 150, "value": 168, "from": 70, "to": 210, "text": "目标 <150/90"},
     }  # fmt: skip

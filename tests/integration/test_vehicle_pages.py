@@ -14,6 +14,7 @@ from sqlmodel import select
 
 from teleconsult.app import create_app
 from teleconsult.domain.errors import Conflict, NotAllowed
+from teleconsult.domain.ids import utc_now
 from teleconsult.plugin_api import ReadingFlag, make_reading
 from teleconsult.services import measuring, observations, tray
 from teleconsult.services.node import Node
@@ -243,6 +244,15 @@ def test_the_name_that_an_analyser_sent_stands_beside_its_result(vehicle: Node, 
     url = begin(doctor)
     for page in (doctor.get("/unassigned").text, doctor.get(url).text):
         assert "Sent with it: 李大山 000000196001010015" in page
+
+
+def test_the_name_stands_on_the_tile_of_whom_the_devices_measure_for(vehicle: Node, doctor: FlaskClient) -> None:
+    url = begin(doctor)
+    reading = make_reading("lis", "glucose", {"glucose": (7.8, "mmol/L")}, taken_at=utc_now(), note="张三 000000")
+    observations.take_reading(vehicle, reading)
+    tile = doctor.get(f"{url}?step=vitals").text.partition('<article class="tile tile-preliminary')[2]
+    assert '<p class="tile-note" data-part="note" data-slot="note">Sent with it: 张三 000000</p>' in tile
+    assert 'data-part="note" hidden' in doctor.get(begin(doctor, another_patient(vehicle)) + "?step=vitals").text
 
 
 def test_a_page_in_the_background_takes_no_readings_when_its_connection_comes_back(

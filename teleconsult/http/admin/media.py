@@ -9,13 +9,13 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from teleconsult import media as engine
-from teleconsult.domain.errors import N_, Unavailable
+from teleconsult.domain.errors import N_, NotFound, Unavailable
 from teleconsult.http.admin import administrators, bp
 from teleconsult.http.security import current_node
-from teleconsult.services.media_health import MediaHealth
+from teleconsult.services.media_health import MediaHealth, MediaReport
 from teleconsult.services.node import Node
 from teleconsult.settings import TlsSource
-from teleconsult.tls import troubles_of
+from teleconsult.tls import Authority, Trouble, trouble_of_authority, troubles_of
 
 LOOK_AGAIN_SECONDS = 3
 """While a test runs the page is loaded again after so many seconds."""
@@ -32,7 +32,7 @@ def media() -> Response:
     page = render_template(
         "admin/media.html",
         report=report,
-        unknown=[_(engine.UNKNOWN_NAME, name=name) for name in report.unknown_names] if report else [],
+        missing=_missing(report) if report else [],
         certificate=_certificate_troubles(node),
         problem=_(report.problem, **report.problem_params) if report and report.problem else "",
         is_testing=health.is_testing if health else False,
@@ -57,18 +57,31 @@ def test_media() -> Response:
     return redirect(url_for("admin.media"))
 
 
+def _missing(report: MediaReport) -> list[str]:
+    """What is named as a media address and cannot be used."""
+    unknown = [_(engine.UNKNOWN_NAME, name=name) for name in report.unknown_names]
+    return [*unknown, *(_(engine.AWAY, address=host) for host in report.away)]
+
+
 def _certificate_troubles(node: Node) -> list[tuple[str, str]]:
-    """What browsers find wrong with the certificate that this hub was given: without it there is no camera. Each with
-    its level."""
+    """What browsers find wrong, now or soon, with the certificate that this hub serves with: without it there is no
+    camera. Each with its level."""
     given = node.settings.tls_cert
+    if node.settings.tls_source is TlsSource.OWN:
+        with suppress(NotFound, Unavailable):  # one that cannot be read is told by the log and by `check`
+            trouble = trouble_of_authority(Authority(node.settings.data_dir), node.clock())
+            return [_told(trouble)] if trouble else []
+        return []
     if given is None or node.settings.tls_source is not TlsSource.GIVEN:
         return []
     with suppress(OSError, ValueError):
-        return [
-            ("danger" if one.is_broken else "warning", f"{_(one.sentence, **one.params)} {_(one.advice)}")
-            for one in troubles_of(given, node.clock())
-        ]
+        return [_told(one) for one in troubles_of(given, node.clock())]
     return [("danger", _("The certificate in %(path)s cannot be read.", path=given))]
+
+
+def _told(trouble: Trouble) -> tuple[str, str]:
+    level = "danger" if trouble.is_broken else "warning"
+    return level, f"{_(trouble.sentence, **trouble.params)} {_(trouble.advice)}"
 
 
 def _health() -> MediaHealth:

@@ -42,6 +42,7 @@ READINGS = [
         "previous": {"value": "146/90", "unit": "mmHg", "date": "2026-10-22"},
         "target": {"low": 90, "high": 150, "value": 168, "from": 70, "to": 210, "text": "目标 <150/90"},
         "device": "臂式血压计 2 号",
+        "note": "随附信息：雷金根",
     },
     {
         "id": "r2",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from teleconsult.media import AddressResult, Plan
 from teleconsult.media.messages import ProbeResult
 from teleconsult.services.media_health import MediaHealth, MediaReport
 from teleconsult.services.node import Node
+from teleconsult.settings import TlsMode
+from teleconsult.tls import Authority
 from tests.support.certificates import PublicAuthority
 from tests.support.pages import enter_as
 from tests.support.world import World
@@ -54,6 +56,17 @@ def test_page_tells_what_was_found_of_each_address(admin: FlaskClient, hub: Node
     assert "40000–40999" in page
 
 
+def test_page_tells_of_an_address_that_is_not_on_this_machine(admin: FlaskClient, hub: Node) -> None:
+    before = AddressResult("10.20.0.7", (40_000, 40_999), True, SILENT, True)
+    assert before.well is None
+    show(hub, MediaReport(NOW, (before,), away=("192.168.9.2",)))
+    page = admin.get("/admin/media").text
+    assert "媒体地址 192.168.9.2 目前不在本机上" in page
+    assert "10.20.0.7 目前不在本机上" in page
+    assert "回环" not in page
+    assert "公网地址" not in page
+
+
 def test_page_before_the_first_test_and_without_any_worker(admin: FlaskClient, hub: Node) -> None:
     assert admin.get("/admin/media").status_code == 200
     assert hub.media_health is not None
@@ -75,6 +88,30 @@ def test_the_page_tells_of_a_certificate_that_ends(hub: Node, tmp_path: Path) ->
     given.write_text("no certificate")
     page = enter_as(create_app(hub).test_client(), hub, World.administrator).get("/admin/media").text
     assert str(given) in page
+
+
+def test_the_page_tells_of_an_authority_that_ends(hub: Node) -> None:
+    authority = Authority(hub.settings.data_dir)
+    hub.settings = hub.settings.model_copy(update={"tls": TlsMode.OWN})
+
+    def page(days: int) -> str:
+        today = datetime.now(UTC) + timedelta(days=days)
+        hub.clock = lambda: today
+        return enter_as(create_app(hub).test_client(), hub, World.administrator).get("/admin/media").text
+
+    assert "证书颁发机构" not in page(0), "none was made yet"
+    authority.make()
+    date = f"{authority.certificate().not_valid_after_utc:%Y-%m-%d}"
+    assert date not in page(3550)
+    soon = page(3600)
+    assert "notice-warning" in soon
+    assert f"证书颁发机构将于 {date} 到期" in soon
+    assert "teleconsult tls next" in soon
+    past = page(3660)
+    assert "notice-danger" in past
+    assert f"证书颁发机构已于 {date} 到期" in past
+    authority.file.write_text("no certificate")
+    assert "证书颁发机构" not in page(3600)
 
 
 def test_from_a_vehicle_a_public_address_without_an_answer_is_to_be_mended() -> None:

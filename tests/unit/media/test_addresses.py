@@ -59,6 +59,49 @@ def test_operators_list_binds_what_is_this_machines_and_announces_the_rest(monke
     assert made == addresses.Plan(("192.168.8.20", "2001:db8::20"), ("203.0.113.7",), ())
 
 
+def test_an_own_address_stays_bound_while_its_interface_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = [LAN, LocalAddress("10.1.1.1", "eth1")]
+    monkeypatch.setattr(addresses, "machine_addresses", lambda: there)
+    named = ["203.0.113.7", "192.168.8.20"]
+    first = plan(named)
+    there.remove(LAN)
+    down = plan(named).after(first)
+    assert down == addresses.Plan(("192.168.8.20",), ("203.0.113.7",), (), ("192.168.8.20",))
+    assert plan(named).after(down) == down
+    there.append(LAN)
+    assert plan(named).after(down) == first
+
+
+def test_an_own_address_that_comes_after_the_start_is_bound_and_no_longer_announced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there = [LocalAddress("10.1.1.1", "eth1")]
+    monkeypatch.setattr(addresses, "machine_addresses", lambda: there)
+    named = ["192.168.8.20", "no-such-host.invalid"]
+    early = plan(named)
+    assert early.announced == ("192.168.8.20",), "it may be that of a NAT in a private network"
+    there.append(LAN)
+    assert plan(named).after(early) == addresses.Plan(("192.168.8.20",), (), ("no-such-host.invalid",))
+
+
+@pytest.mark.parametrize(
+    ("host", "private"),
+    [
+        ("10.1.2.3", True),
+        ("172.31.0.1", True),
+        ("172.32.0.1", False),
+        ("192.168.9.2", True),
+        ("fd00::5", True),
+        ("fe80::5", True),
+        ("203.0.113.7", False),
+        ("100.64.0.9", False),
+        ("2001:db8::7", False),
+    ],
+)
+def test_private_addresses_are_known(host: str, private: bool) -> None:
+    assert addresses.is_private(host) is private
+
+
 def test_names_are_resolved_and_unknown_ones_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(addresses, "machine_addresses", lambda: [LAN])
     assert plan(["localhost"]).addresses[0] in ("127.0.0.1", "::1")

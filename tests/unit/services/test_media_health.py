@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from teleconsult import media
 from teleconsult.domain.errors import Unavailable
 from teleconsult.media import AddressResult, MediaConfig, MediaWorkers, addresses
+from teleconsult.media.addresses import LocalAddress
 from teleconsult.media.messages import ProbeResult
 from teleconsult.services.media_health import MediaHealth
 from teleconsult.services.node import Node
@@ -55,6 +56,32 @@ def test_a_name_that_leads_elsewhere_is_followed(hub: Node, monkeypatch: pytest.
     answers["media.example.org"] = ["203.0.113.9"]
     assert health.follow_names()
     assert told(hub)[1:] == [("203.0.113.9", "203.0.113.1")]
+
+
+def test_an_own_address_that_goes_stays_bound_and_is_told(
+    new_node: Callable[..., Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = new_node(media_addresses="192.168.9.2")
+    hub.media = Workers()
+    there = [LocalAddress("192.168.9.2", "eth0"), LocalAddress("10.1.1.1", "eth1")]
+    monkeypatch.setattr(addresses, "machine_addresses", lambda: there)
+    monkeypatch.setattr(media, "check_addresses", lambda *words, **named: [])
+    health = MediaHealth(hub, media.plan(hub.settings.media_addresses))
+    gone = there.pop(0)
+    assert health.follow_names(), "worth another test"
+    with capture_logs() as said:
+        report = health.run()
+    assert told(hub) == [], "no other address takes its place"
+    assert report.away == ("192.168.9.2",)
+    assert not report.well
+    assert [line["problem"] for line in said if line["log_level"] == "error"] == [
+        "The media address 192.168.9.2 is not on this machine now, and no call can use it. "
+        "Look at its cable, its interface and DHCP."
+    ]
+    assert not health.follow_names()
+    there.append(gone)
+    assert health.follow_names()
+    assert health.run().well
 
 
 def test_each_test_resolves_names_anew_and_tests_what_they_lead_to(hub: Node, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,6 +165,40 @@ def test_what_cannot_be_done_is_said(own: Authority, tmp_path: Path, monkeypatch
         own.renew()
 
 
+@pytest.mark.parametrize(
+    ("days", "level", "says"),
+    [(3550, None, ""), (3600, "warning", "teleconsult tls next"), (3660, "error", "teleconsult tls renew --authority")],
+)
+def test_an_authority_that_ends_is_told_once_a_day(
+    own: Authority, monkeypatch: pytest.MonkeyPatch, days: int, level: str | None, says: str
+) -> None:
+    move_clock(monkeypatch, timedelta(days=3400))
+    own.renew()
+    move_clock(monkeypatch, timedelta(days=days))
+    with capture_logs() as said:
+        contexts = Contexts.of_authority(own)
+        contexts.look()
+        told = [one for one in said if one["event"] == "this node's certificate authority"]
+        assert [one["log_level"] for one in told] == ([level] if level else [])
+        assert all(says in one["advice"] for one in told)
+        assert all(f"{own.certificate().not_valid_after_utc:%Y-%m-%d}" in one["problem"] for one in told)
+        monkeypatch.setattr(contexts_module, "SAY_AGAIN", 0.0)
+        contexts.look()
+    assert len([one for one in said if one["event"] == "this node's certificate authority"]) == 2 * len(told)
+
+
+def test_an_authority_that_has_a_successor_is_told_with_what_is_left_to_do(
+    own: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own.prepare_next()
+    move_clock(monkeypatch, timedelta(days=3600))
+    with capture_logs() as said:
+        Contexts.of_authority(own)
+    assert "When every device trusts the next one: teleconsult tls renew --authority" in [
+        one.get("advice") for one in said
+    ]
+
+
 def test_new_connections_get_the_new_certificate(own: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     contexts = Contexts.of_authority(own)
     first = contexts.current

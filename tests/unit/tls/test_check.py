@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from teleconsult.cli import _checks
 from teleconsult.cli._checks import Finding, check_tls
 from teleconsult.settings import NodeKind, Settings
 from teleconsult.tls import Authority
@@ -49,6 +51,32 @@ def test_the_nodes_own_authority(tmp_path: Path) -> None:
     found = look(tmp_path, tls="own")
     assert [one.well for one in found] == [False]
     assert "server.pem" in found[0].sentence
+
+
+def test_an_authority_that_ends_has_to_be_mended_until_the_next_one_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    authority.make()
+    until = authority.certificate().not_valid_after_utc
+
+    def look_at(now: datetime) -> Finding:
+        class Moved(datetime):
+            @classmethod
+            def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
+                return now
+
+        monkeypatch.setattr(_checks, "datetime", Moved)
+        (found,) = look(tmp_path, tls="own")
+        return found
+
+    assert look_at(until - timedelta(days=91)).well is True
+    assert look_at(until - timedelta(days=89)).well is False
+    authority.prepare_next()
+    assert look_at(until - timedelta(days=89)).well is None
+    expired = look_at(until)
+    assert expired.well is False
+    assert "renew --authority" in expired.advice
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")

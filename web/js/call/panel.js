@@ -30,6 +30,9 @@ export class CallPanel {
   #startedAt = 0;
   #clock = 0;
   #large = "";
+  /** Another number from each entering and leaving on: what was begun under an earlier one gives its devices back. */
+  #visit = 0;
+  #starting = false;
 
   /** @param {HTMLElement} root  the section of templates/call/panel.html; buttons may stand anywhere in the page */
   constructor(root) {
@@ -56,8 +59,16 @@ export class CallPanel {
 
   /** Ask for camera and microphone, and enter the call. */
   async enter() {
+    this.#visit += 1;
+    const visit = this.#visit;
+    this.#starting = true;
     this.#showState("joining", t("Camera and microphone are being started…"));
     const { stream, problems } = await openBoth();
+    if (visit !== this.#visit) {
+      for (const track of stream.getTracks()) track.stop();
+      return;
+    }
+    this.#starting = false;
     this.#stream = stream;
     for (const track of stream.getTracks()) this.#follow(track);
     this.own.srcObject = stream;
@@ -72,9 +83,11 @@ export class CallPanel {
   /** Leave the call; it goes on without this person. */
   async leave() {
     this.#rememberInside(false);
-    await this.session.leave();
+    const left = this.session.leave();
     this.#stopDevices();
-    this.#showParticipants();
+    const visit = this.#visit;
+    await left;
+    if (visit === this.#visit) this.#showParticipants();
   }
 
   /**
@@ -144,7 +157,7 @@ export class CallPanel {
   #showParticipants() {
     if (!INSIDE.includes(this.session.state)) {
       this.#clearTiles();
-      this.#showState(this.session.state, "");
+      if (!this.#starting) this.#showState(this.session.state, "");
       return;
     }
     const others = this.session.others;
@@ -290,7 +303,10 @@ export class CallPanel {
       "[data-call-enter]": () => void this.enter(),
       "[data-call-mute]": () => this.#switch("audio"),
       "[data-call-camera]": () => this.#switch("video"),
-      "[data-call-leave]": () => void this.leave(),
+      "[data-call-leave]": (button) => {
+        closeQuestion(button);
+        void this.leave();
+      },
       "[data-call-end]": (button) => void this.#end(button),
       "[data-call-unblock]": (button) => this.#unblock(button),
     };
@@ -343,8 +359,7 @@ export class CallPanel {
     setBusy(button);
     try {
       await this.session.end();
-      const question = button.closest("details");
-      if (question) question.open = false;
+      closeQuestion(button);
     } catch (error) {
       toast(error instanceof Error ? error.message : String(error));
     } finally {
@@ -382,20 +397,29 @@ export class CallPanel {
       for (const { video } of this.#tiles.values()) await useChosenSpeaker(video);
       return;
     }
-    await this.#reopen(kind === "videoinput" ? "video" : "audio");
+    // Outside the choice is remembered, and nothing is opened before it is needed.
+    if (INSIDE.includes(this.session.state)) await this.#reopen(kind === "videoinput" ? "video" : "audio");
   }
 
   /** @param {"audio" | "video"} kind */
   async #reopen(kind) {
+    const visit = this.#visit;
     // Many cameras open once only: the old track has to go before the new one comes.
     for (const old of this.#stream.getTracks()) if (old.kind === kind) old.stop();
     try {
       const track = await openTrack(kind);
+      if (visit !== this.#visit) {
+        track.stop();
+        return;
+      }
       await this.session.replaceTrack(kind, track);
+      if (visit !== this.#visit) return; // it was stopped with the rest
       this.#follow(track);
       this.#showProblems([]);
     } catch (error) {
+      if (visit !== this.#visit) return;
       await this.session.replaceTrack(kind, null);
+      if (visit !== this.#visit) return;
       this.#showProblems([problemOf(kind, error).sentence]);
     }
     this.own.srcObject = this.#stream;
@@ -411,6 +435,8 @@ export class CallPanel {
   }
 
   #stopDevices() {
+    this.#visit += 1;
+    this.#starting = false;
     for (const track of this.#stream.getTracks()) {
       this.#stream.removeTrack(track);
       track.stop();
@@ -445,6 +471,12 @@ export class CallPanel {
       // Without storage a reload asks for one tap.
     }
   }
+}
+
+/** Close the question that a button answers, so that it does not stand open at the next call. @param {HTMLElement} button */
+function closeQuestion(button) {
+  const question = button.closest("details");
+  if (question) question.open = false;
 }
 
 /** Start the panel of this page, if it has one. @returns {CallPanel | null} */

@@ -66,6 +66,7 @@ export class OpinionForm {
   }
 
   #changed() {
+    this.#mark();
     if (!this.draft.keep(readForm(this.form))) this.#say(t("This machine has no room to keep the text. It is kept at the hub."));
     for (const name of TEXTS) showFieldError(name, null);
     this.#soon(PAUSE_MS);
@@ -84,16 +85,17 @@ export class OpinionForm {
     if (this.#stopped || !this.isUnsaved) return;
     const text = this.#text();
     const values = readForm(this.form);
-    this.#say(t("Saving…"));
+    this.#say(t("Saving…"), "saving");
     try {
       const answer = await postJson(String(this.form.dataset.draft), { opinion: this.fields(), revision: this.revision });
       this.revision = answer.revision;
       this.#sentText = text;
       this.draft.confirmed(values);
       this.#say(t("Saved %(time)s", { time: formatTime(answer.saved_at) }));
+      this.#mark();
       if (this.isUnsaved) this.#soon(PAUSE_MS);
     } catch (problem) {
-      this.#say(problem instanceof Error ? problem.message : String(problem));
+      this.#say(problem instanceof Error ? problem.message : String(problem), "failed");
       if (!(problem instanceof ApiError)) return;
       if (problem.code === "draft_conflict") await this.#compare();
       else if (problem.status === 0 || problem.status >= 500) this.#soon(RETRY_MS);
@@ -204,9 +206,18 @@ export class OpinionForm {
     return /** @type {HTMLInputElement | HTMLTextAreaElement} */ (this.form.elements.namedItem(name));
   }
 
-  /** @param {string} sentence */
-  #say(sentence) {
+  /**
+   * @param {string} sentence
+   * @param {"saving" | "failed"} [state]
+   */
+  #say(sentence, state) {
     this.saved.textContent = sentence;
+    if (state) this.saved.dataset.state = state;
+  }
+
+  /** Say to programs, in no language, whether the node has all that stands here. */
+  #mark() {
+    this.saved.dataset.state = this.isUnsaved ? "unsaved" : "saved";
   }
 }
 

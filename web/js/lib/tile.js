@@ -17,6 +17,7 @@ import { el, fill, find, fromTemplate, status } from "./dom.js";
  * @property {"preliminary" | "final" | "corrected" | "cancelled"} status
  * @property {"" | "warning" | "danger"} [level]
  * @property {string | null} [device]
+ * @property {string} [note]  what the device sent with it, such as a name
  * @property {string | null} [sentence]
  * @property {string} [given]  what the device itself shows, if it has another unit
  * @property {{ label: string, value: string, unit: string } | null} [extra]
@@ -68,6 +69,7 @@ export function showReading(tile, reading) {
     unit: reading.unit,
     time: reading.time,
     device: reading.device ?? "",
+    note: reading.note ?? "",
     sentence: reading.sentence ?? "",
     given: reading.given ?? "",
     extra: reading.extra?.value ?? "",

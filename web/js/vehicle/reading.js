@@ -11,6 +11,7 @@ import { formatDate, formatMoment, t } from "../lib/i18n.js";
  * @property {string} text
  * @property {string} unit
  * @property {string} [given]  what the device shows, where its unit is another one
+ * @property {string} [note]  what came with it, such as the name in an analyser's message
  * @property {string} taken_at
  * @property {string} status  preliminary, final, cancelled, entered-in-error, streaming
  * @property {{ label: string, level: "warning" | "danger" }[]} marks
@@ -46,6 +47,7 @@ export function toTile(view) {
     level: levels.includes("danger") ? "danger" : levels.includes("warning") ? "warning" : "",
     device: view.device || (view.author ? t("typed in by %(name)s", { name: view.author }) : ""),
     given: view.given ? t("The device shows %(given)s", { given: view.given }) : "",
+    note: view.note ? t("Sent with it: %(note)s", { note: view.note }) : "",
     extra: pulse ? { label: t(pulse.label), value: pulse.value, unit: unit(pulse.unit) } : null,
     previous: view.previous
       ? { value: view.previous.text, unit: unit(view.previous.unit), date: formatDate(view.previous.taken_at) }
