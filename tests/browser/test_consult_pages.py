@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from teleconsult.domain.ids import new_id
 from teleconsult.services.node import Node
@@ -217,6 +217,23 @@ def test_the_text_survives_a_lost_login_and_a_reload(hub: Hub, come: Callable[[s
     page.reload()
     assert page.input_value("[name=impression]") == "写到一半"
     assert page.input_value("[name=advice]") == "登录过期时写的建议"
+
+
+def test_signing_before_the_page_s_module_runs_leaves_everything_as_it_is(
+    hub: Hub, come: Callable[[str], Person]
+) -> None:
+    specialist = come("specialist")
+    page = specialist.page
+    held: list[Route] = []
+    page.route("**/js/consult/specialist.js*", lambda route: held.append(route))
+    path = f"/consults/{hub.opinions[1]}"
+    page.goto(hub.address + path, wait_until="commit")
+    page.fill("[name=impression]", "脚本还没有运行")
+    page.click("#sign")
+    held[0].continue_()
+    ready(page)
+    assert page.url.endswith(path)
+    expect(page.locator("[name=impression]")).to_have_value("脚本还没有运行")
 
 
 def test_what_the_node_never_got_comes_back_after_a_crash(hub: Hub, come: Callable[[str], Person]) -> None:

@@ -91,7 +91,7 @@ function makeTile(reading) {
     reading.status === "preliminary" ? t("not yet accepted") : "",
     ...(shown.marks ?? []).map((mark) => mark.word),
   ];
-  const note = [reading.status === "streaming" ? "" : shown.time, shown.device ?? "", shown.given ?? ""];
+  const note = [reading.status === "streaming" ? "" : shown.time, shown.device ?? "", shown.given ?? "", shown.note ?? ""];
   return el(
     "div",
     {
