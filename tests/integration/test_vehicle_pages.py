@@ -14,7 +14,6 @@ from sqlmodel import select
 
 from teleconsult.app import create_app
 from teleconsult.domain.errors import Conflict, NotAllowed
-from teleconsult.domain.ids import utc_now
 from teleconsult.plugin_api import ReadingFlag, make_reading
 from teleconsult.services import measuring, observations, tray
 from teleconsult.services.node import Node
@@ -248,7 +247,7 @@ def test_the_name_that_an_analyser_sent_stands_beside_its_result(vehicle: Node, 
 
 def test_the_name_stands_on_the_tile_of_whom_the_devices_measure_for(vehicle: Node, doctor: FlaskClient) -> None:
     url = begin(doctor)
-    reading = make_reading("lis", "glucose", {"glucose": (7.8, "mmol/L")}, taken_at=utc_now(), note="张三 000000")
+    reading = make_reading("lis", "glucose", {"glucose": (7.8, "mmol/L")}, taken_at=vehicle.clock(), note="张三 000000")
     observations.take_reading(vehicle, reading)
     tile = doctor.get(f"{url}?step=vitals").text.partition('<article class="tile tile-preliminary')[2]
     assert '<p class="tile-note" data-part="note" data-slot="note">Sent with it: 张三 000000</p>' in tile
