@@ -84,8 +84,11 @@ const LEAST_PICTURE = 30_000;
 /** Least and most seconds between two attempts to find out whether the link carries more than the browser believes. */
 const PROBE_INTERVALS = Object.freeze([4, 6]);
 
-/** Share of what the browser believes the link carries that is sent before such an attempt, and for how many seconds. */
-const BREATH = Object.freeze({ share: 0.3, seconds: 1.2 });
+/**
+ * Share of what the browser believes the link carries that is sent before such an attempt, voice included, and for how
+ * many seconds; bits per second that are left to the picture at least.
+ */
+const BREATH = Object.freeze({ share: 0.3, seconds: 1.2, least: 12_000 });
 
 /** Sizes sent: divisors of the camera's 1280x720. */
 const SCALES = Object.freeze([1, 4 / 3, 2, 8 / 3, 4]);
@@ -433,7 +436,7 @@ export class MediaPeer extends EventTarget {
     if (!this.#probe.at) this.#probe.at = now.at; // a browser that begins looks for itself
     const due = now.at - this.#probe.at >= this.#probe.wait;
     if (!due || !now.available || now.available >= this.#videoBitrate || now.lossUp >= 0.02) return;
-    await this.#look(now, blind ? 0 : LEAST_PROBE);
+    await this.#look(now, blind);
   }
 
   /**
@@ -454,16 +457,16 @@ export class MediaPeer extends EventTarget {
    * may, and is then allowed more: so the picture takes a breath first. Fewer attempts where the last found nothing.
    *
    * @param {Totals} now
-   * @param {number} least  bits per second to look for
+   * @param {boolean} blind  whether `available` is what its encoder is let have, without the voice
    */
-  async #look({ at, available }, least) {
+  async #look({ at, available }, blind) {
     const found = available > 1.3 * this.#probe.from;
     const wait = found ? PROBE_INTERVALS[0] : Math.min(2 * this.#probe.wait, PROBE_INTERVALS[1]);
     this.#probe = { at, from: available, wait };
-    this.#bitrate = Math.round(BREATH.share * available);
+    this.#bitrate = Math.round(Math.max(BREATH.least, BREATH.share * available - (blind ? 0 : AUDIO_BITRATE)));
     clearTimeout(this.#breath);
     this.#breath = setTimeout(() => {
-      this.#bitrate = Math.round(Math.min(this.#videoBitrate, Math.max(least, 2 * available)));
+      this.#bitrate = Math.round(Math.min(this.#videoBitrate, Math.max(blind ? 0 : LEAST_PROBE, 2 * available)));
       void this.#limit();
     }, BREATH.seconds * 1000);
     await this.#limit();
