@@ -161,6 +161,11 @@ class Downtrack:
         if clock is not None:
             self.pass_report(*clock, now)
 
+    @property
+    def sent_octets(self) -> int:
+        """Octets of payload sent, what was sent again included."""
+        return self.octets + self.resent_octets
+
     def hold(self) -> None:
         """Send nothing until a source takes this stream up again; what was held back will not have been missed."""
         if self.source is not None and not self.held:

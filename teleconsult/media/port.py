@@ -188,9 +188,9 @@ class Port:
         """Send it no more."""
         if self._downs.pop(down.ssrc, None) is not None:
             self._ended_packets += down.packets + down.resent_packets
-            self._ended_octets += down.octets + down.resent_octets
+            self._ended_octets += down.sent_octets
             self._ended_unsent += down.refused
-            self._ended_pictures += down.octets + down.resent_octets if down.kind == "video" else 0
+            self._ended_pictures += down.sent_octets if down.kind == "video" else 0
         if down.source is not None:
             down.source.detach(down)
             down.source = None
@@ -365,14 +365,12 @@ class Port:
     @property
     def sent_octets(self) -> int:
         """Octets of payload sent."""
-        return self._ended_octets + sum(down.octets + down.resent_octets for down in self._downs.values())
+        return self._ended_octets + sum(down.sent_octets for down in self._downs.values())
 
     @property
     def pictures_octets(self) -> int:
         """Octets of pictures sent."""
-        return self._ended_pictures + sum(
-            down.octets + down.resent_octets for down in self._downs.values() if down.kind == "video"
-        )
+        return self._ended_pictures + sum(down.sent_octets for down in self._downs.values() if down.kind == "video")
 
     def traffic(self) -> tuple[int, int]:
         """Octets received and sent since the last call."""

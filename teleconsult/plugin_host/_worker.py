@@ -136,17 +136,16 @@ class PluginWorker:
         if not self._turn.acquire(timeout=deadline if patience is None else min(patience, deadline)):
             raise PluginBusy(self._name)
         try:
-            return self._call(name, args, max(due - time.monotonic(), 0.01), deadline)
+            return self._call(name, args, max(due, time.monotonic() + 0.01), deadline)
         finally:
             self._turn.release()
 
-    def _call(self, name: str, args: Mapping[str, Any], remaining: float, deadline: float) -> Any:
+    def _call(self, name: str, args: Mapping[str, Any], due: float, deadline: float) -> Any:
         number, waiting = next(self._ids), _Waiting()
         self._waiting[number] = waiting
         late = f"{name} {_faults.LATE % {'seconds': f'{deadline:g}'}}"
-        due = time.monotonic() + remaining
         try:
-            if not self._send({"id": number, "call": name, "args": args}, remaining):
+            if not self._send({"id": number, "call": name, "args": args}, due):
                 raise PluginFault(late if time.monotonic() >= due else f"{name}: {_faults.HAS_ENDED}")
             if not waiting.answered.wait(max(due - time.monotonic(), 0.0)):
                 self.kill()
@@ -163,9 +162,9 @@ class PluginWorker:
             raise PluginFault(f"{name}: {answer['fault']}")
         return answer.get("result")
 
-    def _send(self, message: Mapping[str, Any], remaining: float) -> bool:
-        """Send within `remaining` seconds: a process that does not read is ended, or writing to it would never end."""
-        ending = threading.Timer(remaining, self.kill)
+    def _send(self, message: Mapping[str, Any], due: float) -> bool:
+        """Send by `due`: a process that does not read is ended then, or writing to it would never end."""
+        ending = threading.Timer(max(due - time.monotonic(), 0.0), self.kill)
         ending.daemon = True
         ending.start()
         try:
