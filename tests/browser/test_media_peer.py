@@ -94,8 +94,10 @@ def test_quality_is_one_word_and_size_follows_the_link(playwright: Playwright, h
             (1, {"quantizer": 40, "codec": "video/H264"}, 4 / 3),
             (1, {"framesPerSecond": 7, "target": 300_000}, 4 / 3),
             (1, {"quantizer": 100, "target": 130_000}, 2),  # by as much as it takes
-            (1, {"target": 190_000}, 2),  # too little for this size, however plain the picture
-            (4 / 3, {"target": 240_000}, 4 / 3),  # and not enough more to come back
+            (1, {"target": 190_000}, 2),  # too little for this size, unless
+            (1, {"target": 190_000, "quantizer": 20}, 1),  # the picture is so plain that it is good all the same
+            (4 / 3, {"target": 240_000}, 4 / 3),  # and not enough more to come back, unless
+            (4 / 3, {"target": 150_000, "quantizer": 20}, 1),  # it is as plain
             (4 / 3, {"target": 260_000}, 1),
             (1, {"quantizer": None, "target": 50_000}, 4),
             (2, {"quantizer": None}, 2),  # nothing is sent: nothing is known
@@ -103,7 +105,7 @@ def test_quality_is_one_word_and_size_follows_the_link(playwright: Playwright, h
             (1, {"lossUp": 0.5}, 1),  # the browser knows the link, and has seen to it
             (1, {"lossUp": 0.5, "blind": True}, 4 / 3),  # it does not: what is lost tells
             (1, {"lossUp": 0.5, "blind": True, "target": 590_000}, 2),
-            (2, {"blind": True, "target": 590_000}, 2),  # the next size may ask for more than that
+            (2, {"blind": True, "target": 590_000, "quantizer": 20}, 2),  # the next size may ask for more than that
             (2, {"blind": True, "target": 610_000}, 4 / 3),
         ):
             script = f"async (a) => {{ {module} return scaleAfter(...a); }}"

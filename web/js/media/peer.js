@@ -82,7 +82,16 @@ const LEAST_PROBE = 300_000;
 const LEAST_PICTURE = 30_000;
 
 /** Least and most seconds between two attempts to find out whether the link carries more than the browser believes. */
-const PROBE_INTERVALS = Object.freeze([4, 6]);
+const PROBE_INTERVALS = Object.freeze([4, 8]);
+
+/** Growth between two measurements with which a browser finds more by itself: an attempt would only disturb it. */
+const GROWING = 1.3;
+
+/** Share of what the browser believes the link carries below which it has so little to send that no breath is needed. */
+const IDLE = 0.7;
+
+/** Seconds between two attempts then: nobody sees them. */
+const IDLE_INTERVAL = 2;
 
 /**
  * Share of what the browser believes the link carries that is sent before such an attempt, voice included, and for how
@@ -111,6 +120,12 @@ const BUSY = 0.7;
 
 /** Quantizers between which a picture is neither coarse nor wasteful, by codec (libvpx 0 to 127, H.264 0 to 51). */
 const QUANTIZERS = new Map([["video/VP8", [45, 90]], ["video/H264", [27, 37]]]);
+
+/**
+ * Share of the finer quantizer below which a picture is so plain that its size is no matter: a larger one needs little
+ * more, and a browser that is left with too little to send would never find out that it may send more.
+ */
+const PLAIN = 0.5;
 
 /** Seconds after which a machine that was too slow for a larger picture tries again. */
 const REST = 60;
@@ -433,10 +448,11 @@ export class MediaPeer extends EventTarget {
       this.#bitrate = bitrate;
       await this.#limit();
     }
-    if (!this.#probe.at) this.#probe.at = now.at; // a browser that begins looks for itself
-    const due = now.at - this.#probe.at >= this.#probe.wait;
-    if (!due || !now.available || now.available >= this.#videoBitrate || now.lossUp >= 0.02) return;
-    await this.#look(now, blind);
+    if (!now.available || now.available >= this.#videoBitrate || now.lossUp >= 0.02) return;
+    if (now.available > GROWING * before.available) return;
+    const since = now.at - this.#probe.at;
+    const idle = !blind && !breathed && 8 * (now.carried - before.carried) < IDLE * now.available * (now.at - before.at);
+    if (since >= (idle ? IDLE_INTERVAL : this.#probe.wait)) await this.#look(now, { blind, idle });
   }
 
   /**
@@ -454,21 +470,27 @@ export class MediaPeer extends EventTarget {
 
   /**
    * Find out whether the link carries more. A browser tries that where it has had less to send than it believes it
-   * may, and is then allowed more: so the picture takes a breath first. Fewer attempts where the last found nothing.
+   * may, and is then allowed more: so the picture takes a breath first, unless it is so plain that there is no need.
+   * Fewer attempts where the last found nothing.
    *
    * @param {Totals} now
-   * @param {boolean} blind  whether `available` is what its encoder is let have, without the voice
+   * @param {{blind: boolean, idle: boolean}} how  whether `available` is what its encoder is let have, without the voice;
+   *   whether there is little to send anyhow
    */
-  async #look({ at, available }, blind) {
+  async #look({ at, available }, { blind, idle }) {
     const found = available > 1.3 * this.#probe.from;
     const wait = found ? PROBE_INTERVALS[0] : Math.min(2 * this.#probe.wait, PROBE_INTERVALS[1]);
     this.#probe = { at, from: available, wait };
-    this.#bitrate = Math.round(Math.max(BREATH.least, BREATH.share * available - (blind ? 0 : AUDIO_BITRATE)));
     clearTimeout(this.#breath);
-    this.#breath = setTimeout(() => {
-      this.#bitrate = Math.round(Math.min(this.#videoBitrate, Math.max(blind ? 0 : LEAST_PROBE, 2 * available)));
-      void this.#limit();
-    }, BREATH.seconds * 1000);
+    const more = Math.min(this.#videoBitrate, Math.max(blind ? 0 : LEAST_PROBE, 2 * available));
+    if (idle) return this.#allow(more === this.#bitrate ? more - 1000 : more); // only a change is looked into
+    this.#breath = setTimeout(() => void this.#allow(more), BREATH.seconds * 1000);
+    await this.#allow(Math.max(BREATH.least, BREATH.share * available - (blind ? 0 : AUDIO_BITRATE)));
+  }
+
+  /** @param {number} bitrate  most bits per second for our picture from now on */
+  async #allow(bitrate) {
+    this.#bitrate = Math.round(bitrate);
     await this.#limit();
   }
 }
@@ -492,12 +514,14 @@ export function scaleAfter(current, { quantizer, codec, framesPerSecond, target,
   const [fine, coarse] = QUANTIZERS.get(codec) ?? [45, 90];
   const asked = (/** @type {number} */ index) => (blind ? FLOORS : LEAST_BITRATE).get(SCALES[index]) ?? 0;
   const strained = quantizer !== null && (quantizer > coarse || framesPerSecond < 10 || (blind && lossUp > TOO_MUCH_LOST));
-  if (strained || target < 0.4 * asked(at)) {
+  const fluent = quantizer !== null && framesPerSecond >= 20;
+  const plain = fluent && quantizer < PLAIN * fine && !blind;
+  if (strained || (target < 0.4 * asked(at) && !plain)) {
     const fitting = SCALES.findIndex((_, index) => target >= asked(index));
     return SCALES[Math.min(SCALES.length - 1, Math.max(at + 1, fitting))];
   }
-  const easy = quantizer !== null && quantizer < fine && framesPerSecond >= 20;
-  if (easy && at > 0 && target >= (blind ? 1 : 0.5) * asked(at - 1)) return SCALES[at - 1];
+  const enough = target >= (blind ? 1 : 0.5) * asked(at - 1) || plain;
+  if (fluent && quantizer < fine && at > 0 && enough) return SCALES[at - 1];
   return current;
 }
 
@@ -519,6 +543,7 @@ function limitation(before, now, scale) {
  * @typedef {object} Totals
  * @property {number} at           seconds
  * @property {number} sent         octets
+ * @property {number} carried      octets on the wire, repetitions and probes included
  * @property {number} got          octets
  * @property {number} packetsGot
  * @property {number} packetsLost
@@ -548,6 +573,7 @@ function totals(report) {
   const sum = {
     at: performance.now() / 1000,
     sent: 0,
+    carried: 0,
     got: 0,
     packetsGot: 0,
     packetsLost: 0,
@@ -596,6 +622,7 @@ function totals(report) {
       sum.lossUp = Math.max(sum.lossUp, entry.fractionLost ?? 0);
     } else if (entry.type === "candidate-pair" && entry.nominated && entry.state === "succeeded") {
       sum.rtt = entry.currentRoundTripTime ?? sum.rtt;
+      sum.carried += entry.bytesSent ?? 0;
       sum.available = Math.max(sum.available, entry.availableOutgoingBitrate ?? 0);
     }
   });
