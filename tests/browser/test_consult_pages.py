@@ -234,6 +234,9 @@ def test_signing_before_the_page_s_module_runs_leaves_everything_as_it_is(
     ready(page)
     assert page.url.endswith(path)
     expect(page.locator("[name=impression]")).to_have_value("脚本还没有运行")
+    saved(page)
+    page.reload()
+    expect(page.locator("[name=impression]")).to_have_value("脚本还没有运行")
 
 
 def test_what_the_node_never_got_comes_back_after_a_crash(hub: Hub, come: Callable[[str], Person]) -> None:

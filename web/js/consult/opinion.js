@@ -19,6 +19,8 @@ const TEXTS = ["impression", "advice", "medicines", "refer_to", "review_on"];
 
 /** @typedef {{ impression: string, advice: string, medicines: string, refer: boolean, refer_to: string, review_on: string }} Fields */
 
+/** @typedef {HTMLInputElement | HTMLTextAreaElement} Control */
+
 export class OpinionForm {
   #timer = 0;
   #running = Promise.resolve();
@@ -31,8 +33,9 @@ export class OpinionForm {
     this.revision = Number(form.dataset.revision);
     this.draft = new Draft(`opinion:${form.dataset.consult}`);
     this.saved = byId("opinion-saved");
-    this.#sentText = this.#text();
+    this.#sentText = JSON.stringify(this.#fields(rendered));
     this.#putBack();
+    if (this.isUnsaved) this.#changed(); // also what was typed before this module ran
     form.addEventListener("input", () => this.#changed());
     form.addEventListener("change", () => this.#changed());
     form.addEventListener("submit", (event) => {
@@ -59,10 +62,10 @@ export class OpinionForm {
       this.draft.confirmed();
       return;
     }
-    this.#write(/** @type {any} */ (kept.values));
-    if (!this.isUnsaved) return;
-    toast(t("What you wrote at %(time)s was kept on this machine and is back.", { time: formatTime(kept.at) }));
-    this.#soon(0);
+    const values = /** @type {Record<string, any>} */ ({ ...kept.values });
+    for (const name of TEXTS) if (this.#control(name).value !== rendered(this.#control(name))) delete values[name];
+    this.#write(values);
+    if (this.isUnsaved) toast(t("What you wrote at %(time)s was kept on this machine and is back.", { time: formatTime(kept.at) }));
   }
 
   #changed() {
@@ -135,12 +138,21 @@ export class OpinionForm {
 
   /** @returns {Fields} */
   fields() {
-    const value = (/** @type {string} */ name) => this.#control(name).value;
+    return this.#fields((control) => control.value, (box) => box.checked);
+  }
+
+  /**
+   * @param {(control: Control) => string} text
+   * @param {(box: HTMLInputElement) => boolean} [checked]
+   * @returns {Fields}
+   */
+  #fields(text, checked = (box) => box.defaultChecked) {
+    const value = (/** @type {string} */ name) => text(this.#control(name));
     return {
       impression: value("impression"),
       advice: value("advice"),
       medicines: value("medicines"),
-      refer: /** @type {HTMLInputElement} */ (this.#control("refer")).checked,
+      refer: checked(/** @type {HTMLInputElement} */ (this.#control("refer"))),
       refer_to: value("refer_to"),
       review_on: value("review_on"),
     };
@@ -201,9 +213,12 @@ export class OpinionForm {
     return JSON.stringify(this.fields());
   }
 
-  /** @param {string} name */
+  /**
+   * @param {string} name
+   * @returns {Control}
+   */
   #control(name) {
-    return /** @type {HTMLInputElement | HTMLTextAreaElement} */ (this.form.elements.namedItem(name));
+    return /** @type {Control} */ (this.form.elements.namedItem(name));
   }
 
   /**
@@ -219,6 +234,15 @@ export class OpinionForm {
   #mark() {
     this.saved.dataset.state = this.isUnsaved ? "unsaved" : "saved";
   }
+}
+
+/**
+ * What the node wrote into a control.
+ *
+ * @param {Control} control
+ */
+function rendered(control) {
+  return control.defaultValue;
 }
 
 /** Start the opinion form, if the page has one. */
