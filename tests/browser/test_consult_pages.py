@@ -235,6 +235,7 @@ def test_signing_before_the_page_s_module_runs_leaves_everything_as_it_is(
     assert page.url.endswith(path)
     expect(page.locator("[name=impression]")).to_have_value("脚本还没有运行")
     saved(page)
+    page.unroute("**/js/consult/specialist.js*")
     page.reload()
     expect(page.locator("[name=impression]")).to_have_value("脚本还没有运行")
 
