@@ -23,8 +23,8 @@ demo: setup ## Start a hub and a vehicle node with invented people; Ctrl-C stops
 test: setup ## Run all tests: unit, processes, integration (on both databases), real browsers
 	@scripts/system-packages test
 	@status=0; \
-	$(BIN)/python -m pytest tests/unit $(wildcard plugins/*/tests) -n 2 || status=1; \
-	$(BIN)/python -m pytest tests/processes -n 2 || status=1; \
+	$(BIN)/python -m pytest tests/unit -n 2 || status=1; \
+	$(BIN)/python -m pytest tests/processes $(wildcard plugins/*/tests) -n 2 || status=1; \
 	echo "The tests that use a database, on PostgreSQL:"; \
 	$(BIN)/python -m tests.support.postgres $(BIN)/python -m pytest tests/unit tests/processes tests/integration -n 2 || status=1; \
 	$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile || status=1; \
