@@ -33,7 +33,7 @@ export class OpinionForm {
     this.revision = Number(form.dataset.revision);
     this.draft = new Draft(`opinion:${form.dataset.consult}`);
     this.saved = byId("opinion-saved");
-    this.#sentText = JSON.stringify(this.#fields(rendered));
+    this.#sentText = JSON.stringify(this.fields({ rendered: true }));
     this.#putBack();
     if (this.isUnsaved) this.#changed(); // also what was typed before this module ran
     form.addEventListener("input", () => this.#changed());
@@ -63,7 +63,7 @@ export class OpinionForm {
       return;
     }
     const values = /** @type {Record<string, any>} */ ({ ...kept.values });
-    for (const name of TEXTS) if (this.#control(name).value !== rendered(this.#control(name))) delete values[name];
+    for (const name of TEXTS) if (this.#control(name).value !== this.#control(name).defaultValue) delete values[name];
     this.#write(values);
     if (this.isUnsaved) toast(t("What you wrote at %(time)s was kept on this machine and is back.", { time: formatTime(kept.at) }));
   }
@@ -136,23 +136,17 @@ export class OpinionForm {
     }
   }
 
-  /** @returns {Fields} */
-  fields() {
-    return this.#fields((control) => control.value, (box) => box.checked);
-  }
-
   /**
-   * @param {(control: Control) => string} text
-   * @param {(box: HTMLInputElement) => boolean} [checked]
+   * @param {{ rendered?: boolean }} [which]  `rendered`: as the node wrote them, and not as they stand now
    * @returns {Fields}
    */
-  #fields(text, checked = (box) => box.defaultChecked) {
-    const value = (/** @type {string} */ name) => text(this.#control(name));
+  fields({ rendered = false } = {}) {
+    const value = (/** @type {string} */ name) => this.#control(name)[rendered ? "defaultValue" : "value"];
     return {
       impression: value("impression"),
       advice: value("advice"),
       medicines: value("medicines"),
-      refer: checked(/** @type {HTMLInputElement} */ (this.#control("refer"))),
+      refer: /** @type {HTMLInputElement} */ (this.#control("refer"))[rendered ? "defaultChecked" : "checked"],
       refer_to: value("refer_to"),
       review_on: value("review_on"),
     };
@@ -234,15 +228,6 @@ export class OpinionForm {
   #mark() {
     this.saved.dataset.state = this.isUnsaved ? "unsaved" : "saved";
   }
-}
-
-/**
- * What the node wrote into a control.
- *
- * @param {Control} control
- */
-function rendered(control) {
-  return control.defaultValue;
 }
 
 /** Start the opinion form, if the page has one. */

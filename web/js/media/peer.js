@@ -90,9 +90,6 @@ const GROWING = 1.3;
 /** Share of what the browser believes the link carries below which it has so little to send that no breath is needed. */
 const IDLE = 0.7;
 
-/** Seconds between two attempts then: nobody sees them. */
-const IDLE_INTERVAL = 2;
-
 /**
  * Share of what the browser believes the link carries that is sent before such an attempt, voice included, and for how
  * many seconds; bits per second that are left to the picture at least.
@@ -450,9 +447,8 @@ export class MediaPeer extends EventTarget {
     }
     if (!now.available || now.available >= this.#videoBitrate || now.lossUp >= 0.02) return;
     if (now.available > GROWING * before.available) return;
-    const since = now.at - this.#probe.at;
     const idle = !blind && !breathed && 8 * (now.carried - before.carried) < IDLE * now.available * (now.at - before.at);
-    if (since >= (idle ? IDLE_INTERVAL : this.#probe.wait)) await this.#look(now, { blind, idle });
+    if (idle || now.at - this.#probe.at >= this.#probe.wait) await this.#look(now, { blind, idle });
   }
 
   /**
