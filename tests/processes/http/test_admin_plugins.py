@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
 from teleconsult.app import create_app
-from teleconsult.plugin_host import HIDDEN_SECRET, PluginConfig, PluginHost, PluginStatus
+from teleconsult.domain.plugin_state import PluginStateStore
+from teleconsult.plugin_host import HIDDEN_SECRET, PluginHost, PluginStatus
 from teleconsult.services.node import Node
 from teleconsult.store.plugins import DatabasePluginState
-from tests.plugins import install
 from tests.support.pages import enter_as, post
 from tests.support.world import World
 
@@ -21,23 +20,19 @@ Start = Callable[..., PluginHost]
 
 
 @pytest.fixture
-def start(hub: Node, tmp_path: Path) -> Iterator[Start]:
+def store(hub: Node) -> PluginStateStore:
+    return DatabasePluginState(hub.store)
+
+
+@pytest.fixture
+def start(hub: Node, plugin_host: Start) -> Iterator[Start]:
     """`start("misbehaving")`: these plugins run at the hub."""
-    hosts: list[PluginHost] = []
 
     def begin(*names: str, fault_limit: int = 2) -> PluginHost:
-        folder = tmp_path / str(len(hosts))
-        folder.mkdir()
-        paths = (install(folder, *names),)
-        config = PluginConfig(only=frozenset(names), paths=paths, load_deadline=20, fault_limit=fault_limit)
-        host = hub.plugins = PluginHost(config, DatabasePluginState(hub.store))
-        hosts.append(host)
-        host.start()
+        host = hub.plugins = plugin_host(*names, fault_limit=fault_limit)
         return host
 
     yield begin
-    for host in hosts:
-        host.stop()
     hub.plugins = None
 
 

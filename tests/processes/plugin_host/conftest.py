@@ -1,4 +1,4 @@
-"""Plugin hosts on demonstration plugins, in real processes."""
+"""Device hosts on demonstration plugins, in real processes: what they tell, and how to wait for it."""
 
 from __future__ import annotations
 
@@ -7,41 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from teleconsult.domain.plugin_state import MemoryPluginStateStore
 from teleconsult.plugin_api import DeviceInfo, DeviceStatus, Limits, Reading, Waveform
-from teleconsult.plugin_host import DeviceAssignment, DeviceConfig, DeviceHost, PluginConfig, PluginHost
-from tests.plugins import install
+from teleconsult.plugin_host import DeviceAssignment, DeviceConfig, DeviceHost, PluginHost
 
 WAIT = 20.0
-
-
-@pytest.fixture
-def store() -> MemoryPluginStateStore:
-    return MemoryPluginStateStore()
-
-
-@pytest.fixture
-def plugin_host(tmp_path: Path, store: MemoryPluginStateStore) -> Iterator[Callable[..., PluginHost]]:
-    """`plugin_host("misbehaving", fault_limit=2)`: a started host on these demonstration plugins alone."""
-    hosts: list[PluginHost] = []
-
-    def start(*names: str, **config: Any) -> PluginHost:
-        folder = tmp_path / f"plugins-{len(hosts)}"
-        folder.mkdir()
-        values = {"only": frozenset(names), "paths": (install(folder, *names),), "load_deadline": WAIT, **config}
-        host = PluginHost(PluginConfig(**values), store)
-        hosts.append(host)
-        host.start()
-        return host
-
-    yield start
-    for host in hosts:
-        host.stop()
 
 
 @dataclass
